@@ -38,8 +38,9 @@ class ScenarioError(CorrigymError, ValueError):
 
     exit_status = 3
 
-    def __init__(self, message: str, *, file: Path | str | None = None, line: int | None = None,
-                 column: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, file: Path | str | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
         self.file, self.line, self.column = file, line, column
         place = ":".join(str(part) for part in (file, line, column) if part is not None)
         super().__init__(f"{place}: {message}" if place else message)
