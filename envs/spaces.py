@@ -41,10 +41,8 @@ Action: TypeAlias = ToolCall | dict[str, Any] | str
 def parse_action(action: Action, tools: Sequence[Tool]) -> ToolCall:
     """The call that `action` stands for. ValueError, in words meant for the agent, if it is not a legal one."""
     try:
-        if isinstance(action, str):
-            call = ToolCall.model_validate_json(action)
-        else:
-            call = ToolCall.model_validate(action)
+        validate = ToolCall.model_validate_json if isinstance(action, str) else ToolCall.model_validate
+        call = validate(action)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "the action"

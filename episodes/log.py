@@ -129,11 +129,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _partial(path: Path) -> int:
-    with path.open("rb") as file:
-        last = b""
-        for last in file:
-            pass
-    return 0 if last.endswith(b"\n") else len(last)
+    data = path.read_bytes()
+    return len(data) - (data.rfind(b"\n") + 1)
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -146,14 +143,14 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     major = record["v"].split(".")[0]
     if not major.isdecimal() or int(major) > int(VERSION.split(".")[0]):
         raise LogError(
-            f"{path}:{number}: written by version {record['v']} of the log; this program reads {VERSION}: update it"
+            f"{path}:{number}: written by version {record['v']} of the log; this one reads {VERSION}: update it"
         )
     return record
 
 
 def _detach(value: Any, blobs: Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _detach(item, blobs) for key, item in value.items()}
+    if isinstance(value, dict):  # a key of the data's own that starts with $ must not pass for a reference of ours
+        return {("$" + key if key.startswith("$") else key): _detach(item, blobs) for key, item in value.items()}
     if isinstance(value, list):
         return [_detach(item, blobs) for item in value]
     if isinstance(value, str) and len(value) > BLOB_LIMIT // 4:
@@ -177,7 +174,7 @@ def _attach(value: Any, blobs: Path) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"$blob", "bytes"}:
             return _load(value["$blob"], blobs)
-        return {key: _attach(item, blobs) for key, item in value.items()}
+        return {key.removeprefix("$"): _attach(item, blobs) for key, item in value.items()}
     if isinstance(value, list):
         return [_attach(item, blobs) for item in value]
     return value
