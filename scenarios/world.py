@@ -132,6 +132,13 @@ class World:
     """Limits of an episode: tool calls, and seconds of wall time."""
 
     @property
+    def groups(self) -> dict[str, int]:
+        """Every group with its gid: each account's own (gid = uid), and the shared ones from 2000 on by name."""
+        own = {"root": 0} | {account.name: account.uid for account in self.accounts}
+        shared = sorted({group for account in self.accounts for group in account.groups} - own.keys())
+        return own | {group: 2000 + number for number, group in enumerate(shared)}
+
+    @property
     def digest(self) -> str:
         """sha256 over a canonical form of every field: equal worlds, and only those, have equal digests."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=_plain).encode()).hexdigest()
