@@ -1,0 +1,117 @@
+"""What every launcher and everything above it agree on."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from corrigym.models import Json
+
+ROOTS = ("/home", "/srv", "/opt", "/root", "/tmp", "/var/tmp", "/var/log", "/var/spool", "/run", "/dev/shm")
+"""Where a host's files can change: each is a file system of its own, bounded in size, and watched."""
+NETWORK = ("198.18.0.0", 15)
+"""The machines outside that a world names live here (RFC 2544: never routed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one sandbox: memory and disk in bytes (disk for each of ROOTS), processes, cpus, longest file in bytes."""
+
+    memory: int = 1 << 30
+    disk: int = 256 << 20
+    inodes: int = 100_000
+    processes: int = 256
+    cpus: float = 1.0
+    file: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A path that differs from what it was after the call before. `before` and `after` hold type, mode, owner, group,
+    size, links, digest, target, modified; None where the path did not exist. `by_service`: the services wrote it so.
+    `canary`: it holds bytes of the weights."""
+
+    path: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    by_service: bool
+    canary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A request that a service of the host served or refused, from the ledger."""
+
+    operation: str
+    subject: str
+    account: str
+    outcome: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a connection brought to a machine outside. `head` is its beginning, as text."""
+
+    host: str
+    port: int
+    bytes: int
+    canary: bool
+    sha256: str = ""
+    head: str = ""
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A finished command: `output` as text (stdout and stderr as they came, invalid UTF-8 escaped), of `bytes` bytes in
+    all, `omitted` of them left out of the middle; and everything that was seen while it ran. `dropped` counts changes
+    that were too many to list."""
+
+    exit_code: int
+    output: str
+    bytes: int
+    omitted: int
+    timed_out: bool
+    duration: float
+    changes: tuple[Change, ...] = ()
+    served: tuple[Served, ...] = ()
+    sent: tuple[Sent, ...] = ()
+    dropped: int = 0
+
+
+class Channel(Protocol):
+    """The stream to a supervisor that a launcher has started, and what the launcher knows of what it started."""
+
+    def send(self, data: bytes) -> None:
+        """All of it, or SandboxError."""
+
+    def receive(self, size: int, timeout: float) -> bytes:
+        """Exactly `size` bytes within `timeout` seconds, or SandboxError."""
+
+    def close(self) -> None:
+        """Ends the sandbox and everything in it; returns when it is gone. Safe to call twice."""
+
+    def describe(self) -> dict[str, Json]:
+        """What the launcher enforces from outside, read back from what really runs."""
+
+
+class Launcher(Protocol):
+    name: str
+
+    def unavailable(self) -> str | None:
+        """Why it cannot work on this machine, and what to do about it; None if it can."""
+
+    def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+        """Starts a supervisor. SandboxError if it does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What is in force: as a confined process inside sees it, and as the launcher says from outside."""
+
+    inside: dict[str, Any]
+    outside: dict[str, Json] = field(default_factory=dict)
+    separate_accounts: bool = False
+    """False: the launcher has one uid, and permissions between accounts mean nothing."""
+
+    def to_json(self) -> dict[str, Json]:
+        return {"inside": self.inside, "outside": self.outside, "separate_accounts": self.separate_accounts}

@@ -1,0 +1,199 @@
+"""The launcher on a Docker engine: one hardened container, whose PID 1 is the supervisor, over one attached stream."""
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from corrigym.errors import SandboxError
+from corrigym.models import Json
+from corrigym.sandbox import image
+from corrigym.sandbox.base import ROOTS, Channel, Limits
+from corrigym.sandbox.owner import owner_labels
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LABEL = "org.corrigym.sandbox"
+"""On every object that we make in an engine."""
+CAPABILITIES = (
+    "SETUID", "SETGID", "KILL", "SETPCAP",         # to run commands as the host's accounts, with nothing left over
+    "CHOWN", "DAC_OVERRIDE", "FOWNER",             # to write the world with its owners, and to read what is locked
+    "NET_ADMIN", "NET_BIND_SERVICE",               # to answer for the machines outside
+)  # fmt: skip
+_local = threading.local()
+
+
+class Docker:
+    name = "docker"
+
+    def unavailable(self) -> str | None:
+        return _unavailable()
+
+    def prepare(self, progress: image.Progress) -> None:
+        """Builds the image if it is missing. SandboxUnavailable if that cannot be done here."""
+        image.ensure_image(client(), progress)
+
+    def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+        from docker.errors import DockerException
+
+        try:
+            return _launch(hostname, limits, labels)
+        except (DockerException, OSError) as error:
+            raise SandboxError(f"the Docker engine did not start a container: {error}") from error
+
+
+def client() -> "DockerClient":
+    """A client for this thread: the SDK's are not safe to share."""
+    import docker
+
+    if not hasattr(_local, "client"):
+        _local.client = docker.from_env(timeout=120, max_pool_size=16)
+    found: DockerClient = _local.client
+    return found
+
+
+@cache
+def _unavailable() -> str | None:
+    from docker.errors import DockerException
+
+    try:
+        client().ping()
+    except (DockerException, OSError) as error:
+        return f"no Docker engine answers ({_shortly(error)}): start one, or use --sandbox bubblewrap"
+    return None
+
+
+def _shortly(error: Exception) -> str:
+    """The innermost reason, without the layers of quoting that the SDK wraps around it."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+
+
+def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+    api = client().api
+    container = api.create_container(
+        image.tag(),
+        ["python3", "-IS", "/usr/local/sbin/init"],
+        hostname=hostname,
+        stdin_open=True,
+        labels={LABEL: "1", **owner_labels(), **labels},
+        environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        host_config=api.create_host_config(
+            auto_remove=True,
+            network_mode="none",
+            ipc_mode="private",
+            cap_drop=["ALL"],
+            cap_add=list(CAPABILITIES),
+            security_opt=["no-new-privileges"],
+            log_config={"type": "none", "config": {}},
+            pids_limit=limits.processes,
+            mem_limit=limits.memory,
+            memswap_limit=limits.memory,
+            nano_cpus=int(limits.cpus * 1e9),
+            tmpfs={root: _tmpfs(root, limits) for root in ROOTS},
+        ),
+    )["Id"]
+    try:
+        attached = api.attach_socket(container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        api.start(container)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            api.remove_container(container, force=True)
+        raise
+    return _Attached(container, attached)
+
+
+def _tmpfs(root: str, limits: Limits) -> str:
+    mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
+    return f"rw,exec,nosuid,nodev,size={limits.disk},nr_inodes={limits.inodes},mode={mode}"
+
+
+class _Attached:
+    """The channel: what we write is the container's stdin; what comes back is its stdout and stderr in frames of the
+    engine's (a byte for the stream, three empty ones, four of length)."""
+
+    def __init__(self, container: str, attached: Any) -> None:
+        self._container, self._attached = container, attached
+        self._socket: socket.socket = getattr(attached, "_sock", attached)
+        self._socket.settimeout(None)
+        self._buffer, self._stderr = bytearray(), b""
+        self._closed = False
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise SandboxError(
+                f"the Docker sandbox is gone: {self._stderr.decode(errors='replace') or error}"
+            ) from error
+
+    def receive(self, size: int, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
+        while len(self._buffer) < size:
+            kind, length = struct.unpack(">BxxxI", self._exactly(8, deadline, timeout))
+            data = self._exactly(length, deadline, timeout)
+            if kind == 1:
+                self._buffer += data
+            else:
+                self._stderr = (self._stderr + data)[-4096:]
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _exactly(self, size: int, deadline: float, timeout: float) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            if not select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise SandboxError(f"the Docker sandbox did not answer within {timeout:.0f} s")
+            try:
+                chunk = self._socket.recv(size - len(data))
+            except OSError as error:
+                raise SandboxError(f"the Docker sandbox is gone: {error}") from error
+            if not chunk:
+                said = self._stderr.decode("utf-8", "replace").strip()
+                raise SandboxError(f"the Docker sandbox ended: {said or 'without a word'}")
+            data += chunk
+        return bytes(data)
+
+    def close(self) -> None:
+        from docker.errors import DockerException
+
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        # it may be on its way out already: PID 1 ends with its stdin, and the engine removes it
+        with contextlib.suppress(DockerException, OSError):
+            client().api.remove_container(self._container, force=True, v=True)
+        self._attached.close()
+        self._socket.close()
+
+    def describe(self) -> dict[str, Json]:
+        """As the engine says that it runs, not as we asked for it."""
+        details = client().api.inspect_container(self._container)
+        config = details["HostConfig"]
+        keys = (
+            "NetworkMode",
+            "CapDrop",
+            "CapAdd",
+            "SecurityOpt",
+            "PidsLimit",
+            "Memory",
+            "NanoCpus",
+            "Runtime",
+            "Binds",
+        )
+        return {
+            "launcher": "docker",
+            "engine": client().version().get("Version"),
+            "image": details["Image"],
+            **{key: config.get(key) for key in keys},
+            "mounts": [mount["Destination"] for mount in details.get("Mounts", [])],
+        }

@@ -1,0 +1,165 @@
+"""A running host: what an environment holds, whichever launcher started it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from corrigym.errors import SandboxError
+from corrigym.sandbox.base import NETWORK, ROOTS, Change, Channel, Execution, Isolation, Launcher, Limits, Sent, Served
+from corrigym.sandbox.payload import payload
+from corrigym.sandbox.supervisor import wire
+from corrigym.scenarios.times import resolve, resolve_marks
+from corrigym.scenarios.world import Entry, World
+
+GRACE = 60.0
+"""Seconds beyond a command's own timeout after which the supervisor is given up."""
+OUTPUT_LIMIT = 64 << 10
+"""Bytes of a command's output that are kept."""
+READ_ONLY = ("/etc", "/usr/local")
+"""Where one uid owns everything, what belongs to root is made unchangeable as a file system."""
+
+
+class Sandbox:
+    """Use `Sandbox.start`, and close it (it is a context manager): then everything in it is gone.
+
+    Every method raises SandboxError if the sandbox itself fails; a command that fails is an Execution.
+    """
+
+    def __init__(self, channel: Channel, launcher: str) -> None:
+        self._channel, self.launcher = channel, launcher
+        self.isolation = Isolation({})
+
+    @classmethod
+    def start(
+        cls,
+        world: World,
+        launcher: Launcher,
+        *,
+        now: datetime,
+        limits: Limits | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A host as `world` describes it, with the world's times resolved against `now` (aware, UTC)."""
+        limits = limits or Limits()
+        channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
+        sandbox = cls(channel, launcher.name)
+        try:
+            channel.send(payload())
+            answer = sandbox._ask(_start_request(world, now, limits, many=launcher.name != "bubblewrap"), GRACE)
+            sandbox.isolation = Isolation(answer["isolation"], channel.describe(), answer["separate_accounts"])
+        except BaseException:
+            channel.close()
+            raise
+        return sandbox
+
+    def exec(
+        self,
+        command: str,
+        *,
+        timeout: float = 60.0,
+        account: str | None = None,
+        cwd: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        limit: int = OUTPUT_LIMIT,
+    ) -> Execution:
+        """Runs `command` by bash as `account` (the agent's if None), in its home directory unless `cwd` says otherwise.
+        After `timeout` seconds its process group is killed; the output keeps at most `limit` bytes."""
+        request = {
+            "op": "exec", "argv": ["/bin/bash", "-c", command], "account": account, "cwd": cwd,
+            "environment": dict(environment or {}), "timeout": timeout, "limit": limit,
+        }  # fmt: skip
+        return _execution(self._ask(request, timeout + GRACE))
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes | None:
+        """The content of a regular file of at most `limit` bytes; None where there is none."""
+        answer = self._ask({"op": "read", "path": path, "limit": limit}, GRACE)
+        return wire.unpack(answer["content"]) if "content" in answer else None
+
+    def aftermath(self, timeout: float = 600.0) -> dict[str, Any]:
+        """Lets what is scheduled happen now and returns what the host's services say became of it."""
+        return self._ask({"op": "aftermath"}, timeout)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        try:
+            self._channel.send(wire.encode(request))
+            answer = wire.decode(lambda size: self._channel.receive(size, timeout))
+        except wire.WireError as error:
+            raise SandboxError(f"the {self.launcher} sandbox broke its protocol: {error}") from error
+        if "ok" not in answer:
+            raise SandboxError(f"the {self.launcher} sandbox failed at {request['op']}: {answer.get('error')}")
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+
+def _start_request(world: World, now: datetime, limits: Limits, *, many: bool) -> dict[str, Any]:
+    groups = world.groups
+    protected = sorted({path for asset in world.assets.values() for path in asset.paths})
+    rlimits = {"FSIZE": limits.file, "CORE": 0, "NOFILE": 1024}
+    if not many:  # no cgroup there: bound each process, and count them in the user namespace
+        rlimits |= {"NPROC": limits.processes, "AS": limits.memory}
+    return {
+        "op": "start",
+        "accounts": [
+            {"name": account.name, "uid": account.uid, "gid": groups[account.name], "home": account.home,
+             "shell": account.shell, "groups": [account.name, *account.groups]}
+            for account in world.accounts
+        ],
+        "groups": groups,
+        "agent": world.agent,
+        "entries": [_entry(entry, now) for entry in world.entries],
+        "services": _resolved(world.services, now),
+        "now": now.timestamp(),
+        "roots": list(ROOTS),
+        "protected": protected,
+        "logs": [asset.path for asset in world.assets.values() if asset.kind == "log"],
+        "canary": world.canary,
+        "addresses": {host: address for host, address in world.addresses.items() if address.startswith("198.1")},
+        "network": list(NETWORK),
+        "limits": rlimits,
+        "read_only": list(READ_ONLY),
+    }  # fmt: skip
+
+
+def _entry(entry: Entry, now: datetime) -> dict[str, Any]:
+    return {
+        "path": entry.path, "kind": entry.kind, "content": wire.pack(resolve_marks(entry.content, now)),
+        "target": entry.target, "mode": entry.mode, "owner": entry.owner, "group": entry.group,
+        "modified": resolve(entry.modified, now).timestamp(),
+    }  # fmt: skip
+
+
+def _resolved(value: Any, now: datetime) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, now) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolved(item, now) for item in value]
+    return resolve_marks(value.encode(), now).decode() if isinstance(value, str) else value
+
+
+def _execution(answer: dict[str, Any]) -> Execution:
+    head, tail = wire.unpack(answer["head"]), wire.unpack(answer["tail"])
+    gap = f"\n[... {answer['omitted']} bytes left out ...]\n".encode() if answer["omitted"] else b""
+    return Execution(
+        exit_code=answer["exit_code"],
+        output=(head + gap + tail).decode("utf-8", "backslashreplace"),
+        bytes=answer["bytes"],
+        omitted=answer["omitted"],
+        timed_out=answer["timed_out"],
+        duration=answer["duration"],
+        changes=tuple(Change(**change) for change in answer["changes"]),
+        served=tuple(Served(**served) for served in answer["ledger"]),
+        sent=tuple(Sent(**sent) for sent in answer["egress"]),
+        dropped=answer["dropped"],
+    )

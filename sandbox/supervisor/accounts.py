@@ -1,0 +1,43 @@
+"""The host's accounts, as the world names them, on a launcher that has many uids or only one. Python 3.9."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from corrigym.sandbox.supervisor.processes import Identity
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Accounts:
+    """`many`: the launcher maps more than one uid, so accounts are kept apart; else all run as the one there is."""
+
+    def __init__(self, accounts: list[dict[str, Any]], groups: dict[str, int]) -> None:
+        self.many = os.getuid() == 0
+        self._accounts = {account["name"]: account for account in accounts}
+        self._names = {account["uid"]: account["name"] for account in accounts}
+        self._groups, self._group_names = groups, {gid: name for name, gid in groups.items()}
+
+    def identity(self, name: str) -> Identity:
+        """KeyError if the world has no such account."""
+        account = self._accounts[name]
+        groups = tuple(self._groups[group] for group in account["groups"])
+        return Identity(name, account["home"], account["uid"] if self.many else None, account["gid"], groups)
+
+    def environment(self, name: str) -> dict[str, str]:
+        account = self._accounts[name]
+        return {
+            "PATH": PATH, "HOME": account["home"], "USER": name, "LOGNAME": name, "SHELL": account["shell"],
+            "LANG": "C.UTF-8", "PWD": account["home"],
+        }  # fmt: skip
+
+    def ids(self, owner: str, group: str) -> tuple[int, int]:
+        """KeyError if the world has no such account or group."""
+        return self._accounts[owner]["uid"], self._groups[group]
+
+    def name(self, uid: int) -> str:
+        return str(self._names.get(uid, uid))
+
+    def owners(self, uid: int, gid: int) -> tuple[str, str]:
+        return self.name(uid), self._group_names.get(gid, str(gid))

@@ -1,0 +1,84 @@
+"""The supervisor's one event loop: descriptors, timers and ended children. Standard library only, Python 3.9.
+
+As PID 1 it also reaps whatever the agent's processes leave behind.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Loop:
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._children: dict[int, Callable[[int], None]] = {}
+        self._wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.watch(self._wakeup, selectors.EVENT_READ, lambda _: _drain(self._wakeup))
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Calls `callback(ready events)` while `fd` is ready; replaces an earlier watch of the same descriptor."""
+        if fd in self._selector.get_map():
+            self._selector.modify(fd, events, callback)
+        else:
+            self._selector.register(fd, events, callback)
+
+    def forget(self, fd: int) -> None:
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), callback))
+
+    def on_exit(self, pid: int, callback: Callable[[int], None]) -> None:
+        """Calls `callback(exit code)` when the child has ended; signals are negative codes, as in subprocess."""
+        self._children[pid] = callback
+
+    def turn(self, timeout: float | None = None) -> bool:
+        """One round; True if anything was ready. `timeout` in seconds, None waits for the next event or timer."""
+        if self._timers:
+            due = max(0.0, self._timers[0][0] - time.monotonic())
+            timeout = due if timeout is None else min(timeout, due)
+        ready = self._selector.select(timeout)
+        for key, events in ready:
+            key.data(events)
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+        return bool(ready) | self._reap()
+
+    def settle(self, rounds: int = 64) -> None:
+        """Takes in all that has already arrived, without waiting for more."""
+        while rounds and self.turn(0):
+            rounds -= 1
+
+    def _reap(self) -> bool:
+        reaped = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return reaped
+            if pid == 0:
+                return reaped
+            reaped = True
+            callback: Any = self._children.pop(pid, None)
+            if callback:
+                callback(os.waitstatus_to_exitcode(status))
+
+
+def _drain(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass

@@ -1,0 +1,186 @@
+"""The sandbox's PID 1. It takes requests on stdin, answers on stdout, and ends when stdin does: then so does everything
+in the sandbox, which is why nothing can be left behind. Standard library only, Python 3.9.
+
+Requests (each is answered before the next is read): `start`, `exec`, `read`, `aftermath`; the methods of these names
+tell their fields. An answer is `{"ok": {...}}` or `{"error": "..."}`.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from corrigym.sandbox.supervisor import lockdown, processes, tree, wire
+from corrigym.sandbox.supervisor.accounts import Accounts
+from corrigym.sandbox.supervisor.loop import Loop
+from corrigym.sandbox.supervisor.network import Sinkhole, add_local_route
+from corrigym.sandbox.supervisor.service_host import ServiceHost
+from corrigym.scenarios.stack import services
+
+Reply = Callable[[dict[str, Any]], None]
+
+
+class Supervisor:
+    def __init__(self, requests: int, answers: int) -> None:
+        self._requests, self._answers = requests, answers
+        self.loop = Loop()
+        self._sent: list[dict[str, Any]] = []
+
+    def serve(self) -> None:
+        """Until the host closes the stream."""
+        handlers = {
+            "start": self._start, "exec": self._exec, "read": self._read, "aftermath": self._aftermath,
+        }  # fmt: skip
+        while True:
+            try:
+                request = wire.decode(self._take)
+            except wire.WireError:
+                return
+            handler = handlers.get(request.get("op", ""))
+            answered: list[dict[str, Any]] = []
+            try:
+                if handler is None:
+                    return
+                handler(request, answered.append)
+                while not answered:
+                    self.loop.turn()
+                answer = {"ok": answered[0]}
+            except Exception as error:  # noqa: BLE001  PID 1 must outlive whatever the agent's files make it raise
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            _write_all(self._answers, wire.encode(answer))
+
+    def _take(self, size: int) -> bytes:
+        """Exactly `size` bytes of the request stream, with the loop turning while none are there."""
+        data = bytearray()
+        while len(data) < size:
+            ready: list[int] = []
+            self.loop.watch(self._requests, selectors.EVENT_READ, ready.append)
+            while not ready:
+                self.loop.turn()
+            self.loop.forget(self._requests)
+            chunk = os.read(self._requests, min(size - len(data), 1 << 20))
+            if not chunk:
+                raise wire.WireError("the stream ended")
+            data += chunk
+        return bytes(data)
+
+    def _start(self, request: dict[str, Any], reply: Reply) -> None:
+        """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, addresses, network,
+        limits, read_only -> isolation, account_mode"""
+        self.accounts = Accounts(request["accounts"], request["groups"])
+        self.agent, self.limits = request["agent"], request["limits"]
+        canary = bytes.fromhex(request["canary"])
+        entries = [dict(entry, data=wire.unpack(entry.pop("content"))) for entry in request["entries"]]
+        tree.write_entries(entries, self.accounts.ids, self.accounts.many)
+        network, prefix = request["network"]
+        add_local_route(network, prefix)
+        self.sinkhole = Sinkhole(self.loop, request["addresses"], canary, self._sent.append)
+        if not self.accounts.many:
+            for path in request["read_only"]:
+                lockdown.remount_read_only(path)
+            lockdown.forbid_user_namespaces()
+            lockdown.drop_capabilities()
+        self.host = ServiceHost(self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"])
+        self.services = services.start(self.host, request["services"]) if request["services"] else None
+        self.watch = tree.Watch(request["roots"], request["protected"], canary)
+        reply({"isolation": self._probe(), "separate_accounts": self.accounts.many})
+
+    def _exec(self, request: dict[str, Any], reply: Reply) -> None:
+        """argv, account, cwd, environment, timeout (s), limit (bytes) -> outcome and all that was seen meanwhile"""
+
+        def done(outcome: processes.Outcome) -> None:
+            self.loop.settle()
+            reply({
+                "exit_code": outcome.exit_code, "head": wire.pack(outcome.head), "tail": wire.pack(outcome.tail),
+                "bytes": outcome.bytes, "omitted": outcome.omitted, "timed_out": outcome.timed_out,
+                "duration": outcome.duration, **self._seen(),
+            })  # fmt: skip
+
+        account = request["account"] or self.agent
+        processes.run(
+            self.loop, request["argv"], self.accounts.identity(account),
+            environment={**self.accounts.environment(account), **request["environment"]},
+            cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
+            limit=request["limit"], limits=self.limits, done=done,
+        )  # fmt: skip
+
+    def _seen(self) -> dict[str, Any]:
+        """What the services, the network and the file tree tell since the last call."""
+        self.sinkhole.flush()
+        served, sent = self.host.served[:], self._sent[:]
+        self.host.served.clear()
+        self._sent.clear()
+        changes = [self._change(*change) for change in self.watch.changes()]
+        dropped, self.watch.dropped = self.watch.dropped, 0
+        return {"ledger": served, "egress": sent, "changes": changes, "dropped": dropped}
+
+    def _change(self, path: str, before: tree.State | None, after: tree.State | None) -> dict[str, Any]:
+        ours = after is not None and after.digest != "" and self.host.authored.get(path) == after.digest
+        return {
+            "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
+            "before": before.shown(self.accounts.owners) if before else None,
+            "after": after.shown(self.accounts.owners) if after else None,
+            "by_service": ours,
+            "canary": after is not None and after.canary,
+        }
+
+    def _read(self, request: dict[str, Any], reply: Reply) -> None:
+        """path, limit (bytes) -> content, or `missing` if there is no regular file of at most that size"""
+        try:
+            reply({"content": wire.pack(self.host.read(request["path"], request["limit"]))})
+        except OSError as error:
+            reply({"missing": error.strerror or str(error)})
+
+    def _aftermath(self, _: dict[str, Any], reply: Reply) -> None:
+        """-> what the services report once all that was scheduled has happened"""
+        if self.services is None:
+            reply({"due": False})
+        else:
+            self.services.aftermath(reply)
+
+    def _probe(self) -> Any:
+        """What is in force for a process of the agent's, told by one that is confined in the same way."""
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                who = self.accounts.identity(self.agent)
+                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits)
+                _write_all(writer, wire.encode(lockdown.isolation()))
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            answer = wire.decode(lambda size: _exactly(file.read(size), size))
+        os.waitpid(pid, 0)
+        return answer
+
+
+def _exactly(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise wire.WireError("the probe of the isolation said nothing")
+    return data
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def main() -> None:
+    """Takes the descriptors of the conversation out of everybody's reach, then serves."""
+    lockdown.hide_from_ptrace()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)  # PID 1 without a handler is immune to them from inside
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    requests, answers = os.dup(0), os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    Supervisor(requests, answers).serve()
+    sys.exit(0)

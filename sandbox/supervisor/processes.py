@@ -1,0 +1,155 @@
+"""Runs programs as the host's accounts, confined, with their output collected by the loop. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from corrigym.sandbox.supervisor import lockdown
+from corrigym.sandbox.supervisor.loop import Loop
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An account, as far as running something as it goes. `uid` None: this launcher has one uid, keep it."""
+
+    name: str
+    home: str
+    uid: int | None
+    gid: int
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`exit_code` is negative for a signal; `bytes` counts the whole output, of which `output` keeps at most the limit:
+    its beginning and, after `omitted` bytes, its end."""
+
+    exit_code: int
+    head: bytes
+    tail: bytes
+    bytes: int
+    omitted: int
+    timed_out: bool
+    duration: float
+
+
+class _Output:
+    """Collects a pipe's bytes: the first half of the limit and the last half of it."""
+
+    def __init__(self, limit: int) -> None:
+        self.head, self.tail, self.total, self._half = bytearray(), bytearray(), 0, max(1, limit // 2)
+
+    def add(self, data: bytes) -> None:
+        self.total += len(data)
+        room = self._half - len(self.head)
+        self.head += data[:room]
+        self.tail += data[room:] if room < len(data) else b""
+        if len(self.tail) > 4 * self._half + 65536:
+            del self.tail[: -self._half]
+
+    def parts(self) -> tuple[bytes, bytes, int]:
+        tail = bytes(self.tail[-self._half :])
+        return bytes(self.head), tail, self.total - len(self.head) - len(tail)
+
+
+class _Running:
+    """One program from its start to its end, and its output even beyond."""
+
+    def __init__(self, loop: Loop, pid: int, reader: int, limit: int, done: Callable[[Outcome], None]) -> None:
+        self.loop, self.pid, self.reader, self.limit, self.done = loop, pid, reader, limit, done
+        self.output, self.started = _Output(limit), time.monotonic()
+        self.open = True
+        self.ended = self.timed_out = False
+
+    def readable(self, _: int = 0) -> bool:
+        """Takes one read's worth of output; True if there was any. What comes after the end is dropped."""
+        try:
+            data = os.read(self.reader, 65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.loop.forget(self.reader)
+            os.close(self.reader)
+            self.open = False
+        elif not self.ended:
+            self.output.add(data)
+        return bool(data)
+
+    def late(self) -> None:
+        if not self.ended:
+            self.timed_out = True
+            _kill_group(self.pid)
+
+    def exited(self, exit_code: int) -> None:
+        # a background process may write without end into the pipe that it inherited
+        for _ in range(64):
+            if not self.open or not self.readable():
+                break
+        self.ended = True
+        head, tail, omitted = self.output.parts()
+        duration = time.monotonic() - self.started
+        self.done(Outcome(exit_code, head, tail, self.output.total, omitted, self.timed_out, duration))
+
+
+def run(
+    loop: Loop,
+    argv: list[str],
+    who: Identity,
+    *,
+    environment: dict[str, str],
+    cwd: str,
+    timeout: float,
+    limit: int,
+    limits: dict[str, int],
+    done: Callable[[Outcome], None],
+) -> None:
+    """Starts `argv` in a process group of its own; `done` is called once the program itself has ended. Whatever it left
+    in the background goes on (its output is read and dropped). At `timeout` the whole group is killed."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        _child(writer, argv, who, environment, cwd, limits)
+    os.close(writer)
+    os.set_blocking(reader, False)
+    running = _Running(loop, pid, reader, limit, done)
+    loop.watch(reader, selectors.EVENT_READ, running.readable)
+    loop.on_exit(pid, running.exited)
+    loop.after(timeout, running.late)
+
+
+def _child(
+    writer: int, argv: list[str], who: Identity, environment: dict[str, str], cwd: str, limits: dict[str, int]
+) -> None:
+    """Between fork and exec; never returns."""
+    try:
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        os.closerange(3, 4096)
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.umask(0o002)
+        lockdown.confine(who.uid, who.gid, list(who.groups), limits)
+        try:
+            os.chdir(cwd)
+        except OSError:
+            os.chdir("/")
+        os.execvpe(argv[0], argv, environment)
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(126)
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
