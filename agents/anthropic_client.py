@@ -1,0 +1,117 @@
+"""The official SDK, held to this project's terms: no retries of its own, every reply whole or an error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anthropic
+from anthropic.lib.streaming import MessageStream
+
+from corrigym.agents.dialogue import Reply
+from corrigym.agents.faults import BrokenStream
+from corrigym.agents.options import Endpoint, ModelOptions
+from corrigym.models import Json
+
+MAX_TOKENS = 16_000
+"""Tokens of one reply, thinking included, where the server describes its model."""
+MAX_TOKENS_UNKNOWN = 2048
+_NO_SENSE = (ValueError, LookupError, AttributeError, TypeError, RuntimeError, AssertionError)
+"""What the SDK lets through while it reads a stream that is no message."""
+
+
+def connect(endpoint: Endpoint) -> anthropic.Anthropic:
+    return anthropic.Anthropic(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key,
+        auth_token=endpoint.auth_token,
+        max_retries=0,
+        # A proxy that the environment names could not reach this machine's own loopback.
+        http_client=anthropic.DefaultHttpxClient(trust_env=False) if endpoint.loopback else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the server says about its model; a server that says nothing leaves the defaults."""
+
+    adaptive_thinking: bool = False
+    context: int | None = None
+    max_tokens: int | None = None
+
+
+def read_abilities(client: anthropic.Anthropic, model: str) -> Abilities:
+    """Only 401, 403 and what is worth a retry are raised: a server need not describe its models."""
+    try:
+        answer: object = client.models.retrieve(model)
+    except (anthropic.AuthenticationError, anthropic.PermissionDeniedError):
+        raise
+    except anthropic.APIStatusError as error:
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            raise
+        return Abilities()
+    info = answer.to_dict() if isinstance(answer, anthropic.BaseModel) else {}
+    return Abilities(
+        adaptive_thinking=_dig(info, "capabilities", "thinking", "types", "adaptive", "supported") is True,
+        context=_positive(info.get("max_input_tokens")),
+        max_tokens=_positive(info.get("max_tokens")),
+    )
+
+
+def _dig(value: object, *path: str) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def fixed_arguments(options: ModelOptions, abilities: Abilities, *, caching: bool) -> dict[str, Any]:
+    """The arguments of a request that do not depend on the conversation."""
+    known = min(abilities.max_tokens, MAX_TOKENS) if abilities.max_tokens else MAX_TOKENS_UNKNOWN
+    arguments: dict[str, Any] = {"model": options.model, "max_tokens": options.max_tokens or known}
+    if caching:
+        arguments["cache_control"] = {"type": "ephemeral"}
+    if abilities.adaptive_thinking:
+        # Some models leave the text of their thinking out unless asked: a transcript without it cannot be audited.
+        arguments["thinking"] = {"type": "adaptive", "display": "summarized"}
+    return arguments
+
+
+def read_reply(client: anthropic.Anthropic, arguments: Mapping[str, Any]) -> Reply:
+    """The model's whole turn. BrokenStream if the stream ended before it did."""
+    with client.messages.stream(**arguments) as stream:
+        try:
+            return _whole(stream)
+        except _NO_SENSE as error:
+            raise BrokenStream(f"{type(error).__name__} in the stream: {error}") from error
+
+
+def _whole(stream: MessageStream[None]) -> Reply:
+    seen = {event.type for event in stream}
+    if "message_start" not in seen:
+        raise BrokenStream("it held no message")
+    message = stream.get_final_message()
+    if message.stop_reason is None and "message_stop" not in seen:
+        # The SDK returns what it has when the connection closes early: half a turn, and no error.
+        raise BrokenStream("it ended before the message did")
+    details = message.stop_details
+    told = [details.category, details.explanation] if details else []
+    return Reply(
+        blocks=tuple(speakable(block.to_dict(mode="json")) for block in message.content),
+        stop_reason=message.stop_reason,
+        model=message.model,
+        request_id=stream.request_id,
+        usage=cast(dict[str, Json], message.usage.to_dict(mode="json")),
+        refusal=": ".join(part for part in told if part),
+    )
+
+
+def speakable(value: Any) -> Any:
+    """`value` with half surrogate pairs replaced, which JSON can carry and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {speakable(key): speakable(item) for key, item in value.items()}
+    return [speakable(item) for item in value] if isinstance(value, list) else value
