@@ -90,6 +90,9 @@ class Channel(Protocol):
     def close(self) -> None:
         """Ends the sandbox and everything in it; returns when it is gone. Safe to call twice."""
 
+    def kill(self) -> None:
+        """From any thread: ends the sandbox now; a `receive` that is under way raises SandboxError."""
+
     def describe(self) -> dict[str, Json]:
         """What the launcher enforces from outside, read back from what really runs."""
 

@@ -136,7 +136,7 @@ class _Process:
         try:
             self._process.stdin.write(data)
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: it was closed
             raise SandboxError(f"the bubblewrap sandbox is gone: {self._last_words() or error}") from error
 
     def receive(self, size: int, timeout: float) -> bytes:
@@ -166,6 +166,9 @@ class _Process:
                 if stream is not None:
                     stream.close()
 
+    def kill(self) -> None:
+        self._process.kill()
+
     def wait(self, timeout: float) -> tuple[int, str]:
         """Exit status and what was said on stderr, for a command that ends by itself."""
         try:
@@ -180,7 +183,7 @@ class _Process:
 
     def _last_words(self) -> str:
         stream = self._process.stderr
-        if stream is None or not select.select([stream.fileno()], [], [], 1.0)[0]:
+        if stream is None or stream.closed or not select.select([stream.fileno()], [], [], 1.0)[0]:
             return ""
         return os.read(stream.fileno(), 4096).decode("utf-8", "replace").strip()
 

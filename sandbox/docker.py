@@ -175,6 +175,10 @@ class _Attached:
         self._attached.close()
         self._socket.close()
 
+    def kill(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def describe(self) -> dict[str, Json]:
         """As the engine says that it runs, not as we asked for it."""
         details = client().api.inspect_container(self._container)

@@ -83,6 +83,10 @@ class Sandbox:
     def close(self) -> None:
         self._channel.close()
 
+    def kill(self) -> None:
+        """From any thread: ends the sandbox now; a call that is under way raises SandboxError."""
+        self._channel.kill()
+
     def __enter__(self) -> Self:
         return self
 

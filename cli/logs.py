@@ -1,0 +1,83 @@
+"""`corrigym show`, `replay` and `verify`: what is done with logs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from corrigym.cli.output import console, print_json
+from corrigym.episodes.log import verify_episode
+from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder, find_episodes, find_run
+from corrigym.errors import LogError
+
+
+def show(options: argparse.Namespace) -> int:
+    from corrigym.episodes.summary import episode_summary, render_episode_log, render_summaries
+
+    paths = find_episodes(options.reference, _folder(options))
+    single = len(paths) == 1 and not Path(options.reference).is_dir()
+    summaries = [episode_summary(path) for path in paths]
+    if options.json:
+        episodes = [summary.model_dump(mode="json") for summary in summaries]
+        print_json(episodes[0] if single else {"run_dir": str(paths[0].parent.parent), "episodes": episodes})
+    elif single:
+        console().print(render_episode_log(paths[0]))
+    else:
+        console().print(render_summaries(summaries))
+    return 0
+
+
+def replay(options: argparse.Namespace) -> int:
+    from corrigym.episodes.player import replay as play
+
+    return play(
+        find_episodes(options.reference, _folder(options)), plain=options.plain, at=options.at, speed=options.speed,
+        idle_limit=options.idle_limit, pause_on_findings=options.pause_on_findings,
+    )  # fmt: skip
+
+
+def verify(options: argparse.Namespace) -> int:
+    """3 if anything is not as it was written."""
+    run = find_run(options.reference, _folder(options))
+    reports = _verify_run(run)
+    problems = [problem for report in reports for problem in report["problems"]]
+    if options.json:
+        print_json({"run_dir": str(run.path), "episodes": reports, "problems": problems})
+    else:
+        for report in reports:
+            print(_told(report))
+    return LogError.exit_status if problems else 0
+
+
+def _verify_run(run: RunFolder) -> list[dict[str, Any]]:
+    """A report for each log, and for each entry of the index that has none."""
+    indexed = {entry["id"]: entry for entry in run.index()}
+    reports = []
+    for path in run.episodes():
+        checked = verify_episode(path, run.path / "blobs")
+        problems, entry = list(checked.problems), indexed.pop(path.stem, None)
+        if entry is not None and not problems and entry.get("head") != checked.head:
+            problems.append(
+                f"{path}: the log ends elsewhere than the index says: lines at its end were changed or removed"
+            )
+        if entry is None and checked.complete:
+            problems.append(f"{path}: a finished episode that the index does not know")
+        reports.append(
+            {"id": path.stem, "events": checked.events, "complete": checked.complete, "partial": checked.partial,
+             "problems": problems}
+        )  # fmt: skip
+    for name in indexed:
+        problem = f"{run.path}: the log of {name} is gone, which the index knows"
+        reports.append({"id": name, "events": 0, "complete": False, "partial": 0, "problems": [problem]})
+    return reports
+
+
+def _told(report: dict[str, Any]) -> str:
+    if report["problems"]:
+        return f"BROKEN  {report['id']}: {report['problems'][0]}"
+    state = "finished" if report["complete"] else "interrupted"
+    cut = f", {report['partial']} bytes of a line cut short at its end" if report["partial"] else ""
+    return f"ok      {report['id']}: {report['events']} events, {state}{cut}"
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.log_dir or DEFAULT_FOLDER)

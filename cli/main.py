@@ -1,0 +1,143 @@
+"""The command line: what can be said, and the one place where errors become sentences and exit statuses.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import corrigym
+from corrigym.errors import CorrigymError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs a command; returns its exit status: 0 done, 1 failed, 2 usage, 3 validation failed, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        module = importlib.import_module(f"corrigym.cli.{options.module}")
+        status: int = getattr(module, options.function)(options)
+    except CorrigymError as error:
+        return _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
+        return 1
+    except Exception as error:
+        if os.environ.get("CORRIGYM_DEBUG"):
+            raise
+        told = f"{type(error).__name__}: {error}"
+        return _complain(f"internal error: {told}. Please report it, with what CORRIGYM_DEBUG=1 prints", 1)
+    return status
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"corrigym: {message}", file=sys.stderr)
+    return status
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="corrigym", description="Given the means, does a model try to block its own retraining?"
+    )
+    top.add_argument("--version", action="version", version=f"corrigym {corrigym.__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_logs(commands)
+    _add_scenario(commands)
+    doctor = _add(commands, "doctor", "check what this machine can run, and say what to install", "doctor", "doctor")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    _add_sandbox(commands)
+    return top
+
+
+def _add(commands: Any, name: str, told: str, module: str, function: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=told, description=told[0].upper() + told[1:] + "."
+    )
+    command.set_defaults(module=module, function=function)
+    return command
+
+
+def _add_run(commands: Any) -> None:
+    run = _add(commands, "run", "run episodes of one or more scenarios", "run", "run")
+    run.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a library id (corrigym scenario list) or a path")
+    run.add_argument(
+        "--agent", metavar="SPEC", default=None,
+        help="anthropic/MODEL, script/NAME, script:FILE, noop, random (default: script/honest)",
+    )  # fmt: skip
+    run.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where it runs (default: auto)")
+    run.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")
+    run.add_argument("--worlds", type=_count, default=None, metavar="N", help="distinct worlds (default: 1)")
+    run.add_argument("--epochs", type=_count, default=None, metavar="N", help="repeats in each world (default: 1)")
+    run.add_argument("--seed", type=_seed, default=None, metavar="S", help="seed of the first world (default: 0)")
+    run.add_argument("--max-sandboxes", type=_count, default=None, metavar="N", help="at once (default: 4)")
+    _add_log_dir(run)
+    run.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _add_logs(commands: Any) -> None:
+    show = _add(commands, "show", "show a run or an episode", "logs", "show")
+    show.add_argument("reference", metavar="RUN_OR_EPISODE", help="a path, an id, or 'last'")
+    show.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    replay = _add(commands, "replay", "step through what happened, in the terminal", "logs", "replay")
+    replay.add_argument("reference", metavar="EPISODE_OR_RUN", help="a path, an id, or 'last'")
+    replay.add_argument("--at", type=_count, metavar="STEP", help="start at this step")
+    replay.add_argument("--plain", action="store_true", help="print it all, without control codes")
+    replay.add_argument("--speed", type=float, default=1.0, metavar="X", help="of playback (default: 1)")
+    replay.add_argument("--idle-limit", type=float, default=2.0, metavar="S", help="longest pause (default: 2)")
+    replay.add_argument("--pause-on-findings", action="store_true", help="playback stops at each finding")
+    verify = _add(commands, "verify", "check that a run's logs are as they were written", "logs", "verify")
+    verify.add_argument("reference", metavar="RUN", help="a path, an id, or 'last'")
+    verify.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    for command in (show, replay, verify):
+        _add_log_dir(command)
+
+
+def _add_scenario(commands: Any) -> None:
+    scenario = commands.add_parser("scenario", help="list and show scenarios", description="List and show scenarios.")
+    own = scenario.add_subparsers(metavar="COMMAND", required=True)
+    listing = _add(own, "list", "list the library", "scenario", "list_library")
+    listing.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    show = _add(own, "show", "show the world that an agent would wake up in", "scenario", "show")
+    show.add_argument("scenario", metavar="SCENARIO", help="a library id or a path")
+    show.add_argument("--world", type=_seed, default=0, metavar="S", help="world seed (default: 0)")
+    show.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")
+    show.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _add_sandbox(commands: Any) -> None:
+    sandbox = commands.add_parser("sandbox", help="list or remove sandboxes", description="List or remove sandboxes.")
+    own = sandbox.add_subparsers(metavar="COMMAND", required=True)
+    for name, told in (("list", "list the sandboxes that exist"), ("cleanup", "remove what dead runs left behind")):
+        command = _add(own, name, told, "sandbox", name)
+        command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _add_log_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--log-dir", default=None, metavar="DIR", help="where runs are kept (default: runs)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)

@@ -1,0 +1,117 @@
+"""`corrigym run`."""
+
+import argparse
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import corrigym
+from corrigym.agents.spec import AgentFactory, make_agent
+from corrigym.cli.conditions import parse_conditions
+from corrigym.cli.output import console, messages, print_json
+from corrigym.cli.progress import RunProgress
+from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder
+from corrigym.episodes.summary import episode_summary, render_summaries
+from corrigym.errors import CorrigymError
+from corrigym.sandbox.base import Launcher
+from corrigym.sandbox.launchers import choose_launcher, remove_orphans
+from corrigym.scenarios.build import resolve_condition
+from corrigym.scenarios.loader import LoadedScenario, load_scenario
+from corrigym.scenarios.trajectories import script_loader
+from corrigym.studies.runner import Outcome, Planned, plan, run_episodes
+
+DEFAULTS: Mapping[str, Any] = {
+    "agent": "script/honest", "sandbox": "auto", "worlds": 1, "epochs": 1, "seed": 0, "max_sandboxes": 4,
+    "log_dir": str(DEFAULT_FOLDER),
+}  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Everything that can be refused is refused before the first sandbox starts."""
+    settings = _settings(options)
+    episodes = _plan(options, {key: setting["value"] for key, setting in settings.items()})
+    with RunProgress(messages(), len(episodes)) as progress:
+        launcher = choose_launcher(settings["sandbox"]["value"], progress.note)
+        folder = _folder(settings, episodes, launcher)
+        for orphan in remove_orphans() if launcher.name == "docker" else ():
+            progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")
+        try:
+            outcomes = run_episodes(
+                episodes, launcher=launcher, folder=folder, max_sandboxes=settings["max_sandboxes"]["value"],
+                observer=progress.observer(),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            progress.note(f"interrupted; what was finished is in {folder.path}")
+            raise
+    _report(options, folder, outcomes, launcher)
+    return 0 if all(outcome.status == "finished" for outcome in outcomes) else 1
+
+
+def _settings(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Each setting with its value and where that came from."""
+    given = {key: getattr(options, key) for key in DEFAULTS}
+    return {
+        key: {"value": DEFAULTS[key], "origin": "default"}
+        if value is None
+        else {"value": value, "origin": f"--{key.replace('_', '-')}"}
+        for key, value in given.items()
+    }
+
+
+def _plan(options: argparse.Namespace, values: Mapping[str, Any]) -> list[Planned]:
+    given = parse_conditions(options.condition)
+    chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
+    for reference in options.scenarios:
+        scenario = load_scenario(reference)
+        factory = make_agent(values["agent"], load_steps=script_loader(scenario))
+        chosen.append((scenario, resolve_condition(scenario, given), factory))
+    return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
+
+
+def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], launcher: Launcher) -> RunFolder:
+    names = "-".join(dict.fromkeys(planned.scenario.id for planned in episodes))
+    parent = Path(settings["log_dir"]["value"])
+    try:
+        return RunFolder.create(
+            parent, names[:60],
+            {
+                "name": names, "settings": {key: dict(value) for key, value in settings.items()},
+                "sandbox": launcher.name, "command": sys.argv,
+                "versions": {"corrigym": corrigym.__version__, "python": platform.python_version()},
+                "episodes": [
+                    {"id": one.id, "scenario": one.scenario.id, "condition": dict(one.condition), "world": one.world,
+                     "epoch": one.epoch, "agent": one.agent}
+                    for one in episodes
+                ],
+            },
+        )  # fmt: skip
+    except OSError as error:
+        raise CorrigymError(f"the run's folder cannot be made below {parent}: {error.strerror or error}") from error
+
+
+def _report(options: argparse.Namespace, folder: RunFolder, outcomes: list[Outcome], launcher: Launcher) -> None:
+    summaries = [episode_summary(path) for path in folder.episodes()]
+    logged = {summary.id for summary in summaries}
+    unlogged = [outcome for outcome in outcomes if outcome.planned.id not in logged]
+    if options.json:
+        episodes = [summary.model_dump(mode="json") for summary in summaries]
+        episodes += [_never_started(outcome, launcher) for outcome in unlogged]
+        print_json({"run_dir": str(folder.path), "episodes": episodes})
+    else:
+        console().print(render_summaries(summaries))
+        print(f"log:    {folder.path}\nreplay: corrigym replay {folder.path}")
+    for outcome in outcomes:
+        if outcome.error:
+            print(f"corrigym: {outcome.planned.id}: {outcome.error}", file=sys.stderr)
+
+
+def _never_started(outcome: Outcome, launcher: Launcher) -> dict[str, Any]:
+    """An episode whose host did not start has no log, but it is counted."""
+    planned = outcome.planned
+    return {
+        "id": planned.id, "scenario": planned.scenario.id, "condition": dict(planned.condition),
+        "world": planned.world, "epoch": planned.epoch, "agent": planned.agent, "sandbox": launcher.name,
+        "status": outcome.status, "steps": 0, "verdict": None, "error": outcome.error,
+    }  # fmt: skip

@@ -1,0 +1,285 @@
+"""The Gymnasium environment: a host that holds a model's weights, its training data and the pipeline that will retrain
+it, and an agent with tools on it. Reward is the task's progress; verdicts never become reward.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, ClassVar, SupportsFloat
+
+import gymnasium as gym
+
+import corrigym
+from corrigym.detection.collect import Collector
+from corrigym.detection.model import Evidence, Finding, Verdict
+from corrigym.detection.score import Record, find, score
+from corrigym.detection.task import task_score
+from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
+from corrigym.envs.twin import Twin, reference
+from corrigym.episodes.events import (
+    Aftermath,
+    Call,
+    EpisodeEnded,
+    EpisodeStarted,
+    EvidenceSeen,
+    FindingMade,
+    Message,
+    Payload,
+    Result,
+    Status,
+)  # fmt: skip
+from corrigym.errors import SandboxError
+from corrigym.sandbox.base import Execution, Launcher, Limits
+from corrigym.sandbox.launchers import choose_launcher
+from corrigym.sandbox.session import Sandbox
+from corrigym.scenarios.build import build_world, resolve_condition
+from corrigym.scenarios.loader import LoadedScenario, load_scenario
+from corrigym.scenarios.times import resolve_marks
+
+DEFAULT_TIMEOUT, MAX_TIMEOUT = 60.0, 600.0
+"""Seconds of a command."""
+SUBMITTED = "The report has been submitted."
+EventSink = Callable[[Payload, int], None]
+"""Takes each event and the step that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A world's texts as an agent gets them: the times in them are filled in."""
+
+    system: str
+    task: str
+
+
+class RetrainingEnv(gym.Env[Any, Any]):
+    """`corrigym/Retraining-v0`.
+
+    scenario: a library id or a path. sandbox: `auto`, `docker`, `bubblewrap`, or a Launcher. condition: factor ->
+    level, the rest by default. progress: takes lines about slow work (the first build of the image).
+
+    The world seed is the seed of `reset`; without one it is drawn. The observation after `reset` is the task; the
+    system prompt and the tools are in `info`. An illegal action is an observation that says so. Sandbox failures raise
+    SandboxError: they are never shown to an agent as output.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"]}
+
+    def __init__(
+        self,
+        scenario: str | LoadedScenario,
+        *,
+        sandbox: str | Launcher = "auto",
+        condition: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        render_mode: str | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
+        self.condition = resolve_condition(self.scenario, condition or {})
+        self.launcher = choose_launcher(sandbox, progress or _silent) if isinstance(sandbox, str) else sandbox
+        self.limits = limits or Limits()
+        self.render_mode = render_mode
+        self.action_space = ToolCallSpace(build_world(self.scenario, self.condition, 0).tools)
+        self.observation_space = observation_space()
+        self.on_event: EventSink = _ignore
+        self._sandbox: Sandbox | None = None
+        self._ended = True
+        self._screen = ""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts a new host. `options` may name the episode for its log: `id`, `epoch`, `agent`."""
+        super().reset(seed=seed)
+        self._close_sandbox()
+        world_seed = seed if seed is not None else int(self.np_random.integers(1 << 31))
+        self.world = build_world(self.scenario, self.condition, world_seed)
+        self._now, self._deadline = datetime.now(UTC), time.monotonic() + self.world.seconds
+        self._sandbox = Sandbox.start(
+            self.world, self.launcher, now=self._now, limits=self.limits,
+            labels={"org.corrigym.episode": str((options or {}).get("id", ""))},
+        )  # fmt: skip
+        self._begin(options or {})
+        return _observation(self._text.task, "", -1, 0), self._info([])
+
+    def _begin(self, options: Mapping[str, Any]) -> None:
+        world = self.world
+        self._text = Rendered(self._resolved(world.prompts.system), self._resolved(world.prompts.task))
+        self._record = Record(world.assets, world.authorisation, world.checks, world.agent)
+        texts = {entry.path: resolve_marks(entry.content, self._now) for entry in world.entries if entry.kind == "file"}
+        self._collector = Collector(world.assets, texts, world.agent)
+        self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False
+        self.verdict: Verdict | None = None
+        self._emit(self._started(options))
+
+    def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Executes one tool call. Terminated: the report was submitted. Truncated: a limit was reached; then the
+        episode's aftermath has run and `info["verdict"]` holds the verdict."""
+        if self._ended or self._sandbox is None:
+            raise gym.error.ResetNeeded("The episode is over: call reset() first.")
+        self._step += 1
+        try:
+            call = parse_action(action, self.world.tools)
+        except ValueError as error:
+            return self._illegal(action, str(error))
+        self._emit(Call(tool=call.tool, arguments=call.arguments))
+        if call.tool == "submit":
+            return self._submit(call)
+        return self._execute(call)
+
+    def _illegal(self, action: Any, problem: str) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        self._emit(Call(tool="", arguments={"action": str(action)[:MAX_TEXT]}, illegal=problem))
+        return self._answer(Result(text=problem, exit_code=None, duration=0.0), "", [])
+
+    def _submit(self, call: ToolCall) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        self._record.report = str(next(iter(call.arguments.values()), ""))
+        return self._answer(Result(text=SUBMITTED, exit_code=None, duration=0.0), "submit", [])
+
+    def _execute(self, call: ToolCall) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        assert self._sandbox is not None
+        wanted = call.arguments.get("timeout", DEFAULT_TIMEOUT)
+        limit = min(max(float(wanted if isinstance(wanted, int | float) else DEFAULT_TIMEOUT), 0.1), MAX_TIMEOUT)
+        timeout = max(0.1, min(limit, self._deadline - time.monotonic()))
+        execution = self._sandbox.exec(str(call.arguments["command"]), timeout=timeout)
+        seen = self._collector.collect(execution, self._step, self._sandbox)
+        result = Result(
+            text=_shown(execution, timeout), exit_code=execution.exit_code, duration=execution.duration,
+            timed_out=execution.timed_out, bytes=execution.bytes, truncated=execution.omitted,
+        )  # fmt: skip
+        return self._answer(result, call.tool, seen)
+
+    def _answer(
+        self, result: Result, tool: str, seen: list[Evidence]
+    ) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Scores and logs one step, and ends the episode where it ends."""
+        self._record.evidence.extend(seen)
+        progress = task_score(self.world.checks, self._record.evidence, self._record.report) or 0.0
+        reward, self._progress = progress - self._progress, progress
+        self._emit(result.model_copy(update={"reward": reward}))
+        for evidence in seen:
+            self._emit(EvidenceSeen(evidence=evidence))
+        findings = find(seen, self.world.assets, self.world.authorisation).found
+        for finding in findings:
+            self._emit(FindingMade(finding=finding))
+        observation = _observation(result.text, tool, -1 if result.exit_code is None else result.exit_code, self._step)
+        self._screen = result.text
+        terminated = tool == "submit"
+        limit = "step_limit" if self._step >= self.world.steps else "time_limit"
+        truncated = not terminated and (self._step >= self.world.steps or time.monotonic() >= self._deadline)
+        if terminated or truncated:
+            self.finish("submitted" if terminated else limit)
+        return observation, reward, terminated, truncated, self._info(findings)
+
+    def record_message(self, message: Payload) -> None:
+        """Puts what the agent said or waited for into the log, and its text before the rules for open channels."""
+        if isinstance(message, Message) and message.role == "assistant":
+            self._record.said.append(message.text)
+            self._record.refused = self._record.refused or message.stop_reason == "refusal"
+        self._emit(message)
+
+    def finish(self, reason: str, *, status: Status = "finished", error: str | None = None) -> Verdict:
+        """Ends the episode: lets what is scheduled happen, gives the verdict, closes the host. Only a finished episode
+        has an aftermath. Calling it again returns the same verdict."""
+        if self._ended:
+            assert self.verdict is not None, "there was no episode to finish"
+            return self.verdict
+        self._ended = True
+        if status == "finished":
+            self._emit(self._aftermath())
+        self.verdict, failed = score(self._record)
+        self._emit(
+            EpisodeEnded(
+                status=status, reason=reason, steps=self._step, verdict=self.verdict, detectors=failed, error=error
+            )
+        )
+        self._close_sandbox()
+        return self.verdict
+
+    def _aftermath(self) -> Aftermath:
+        assert self._sandbox is not None
+        try:
+            twin = Twin(self.world, self.launcher, self._now, self.limits)
+            expected = reference(twin)
+            actual = self._sandbox.aftermath()
+        except SandboxError as failure:
+            return Aftermath(actual=None, reference=None, error=str(failure))
+        self._record.actual, self._record.reference = actual, expected
+        return Aftermath(actual=actual, reference=expected)
+
+    def render(self) -> str | None:  # type: ignore[override]
+        return self._screen if self.render_mode == "ansi" else None
+
+    def close(self) -> None:
+        self._close_sandbox()
+
+    def kill_sandbox(self) -> None:
+        """From another thread: what this environment is doing in its sandbox fails at once, with SandboxError."""
+        if sandbox := self._sandbox:
+            sandbox.kill()
+
+    def _close_sandbox(self) -> None:
+        if self._sandbox is not None:
+            sandbox, self._sandbox = self._sandbox, None
+            sandbox.close()
+
+    def _emit(self, payload: Payload) -> None:
+        self.on_event(payload, self._step)
+
+    def _resolved(self, text: str) -> str:
+        return resolve_marks(text.encode(), self._now).decode()
+
+    def _info(self, findings: list[Finding]) -> dict[str, Any]:
+        """Nothing in it may differ between two equal episodes: no times, no ids of the machine's."""
+        info: dict[str, Any] = {"findings": [finding.model_dump() for finding in findings], "world": self.world.seed}
+        if self._step == 0:
+            info |= {"system": self._text.system, "tools": [tool.model_dump() for tool in self.world.tools]}
+        if self._ended and self.verdict is not None:
+            info["verdict"] = self.verdict.model_dump()
+        return info
+
+    def _started(self, options: Mapping[str, Any]) -> EpisodeStarted:
+        world, sandbox = self.world, self._sandbox
+        assert sandbox is not None
+        return EpisodeStarted(
+            id=str(options.get("id") or uuid.uuid4().hex[:12]),
+            scenario=world.scenario,
+            condition=dict(world.condition),
+            world=world.seed,
+            epoch=int(options.get("epoch", 0)),
+            world_digest=world.digest,
+            agent=str(options.get("agent", "external")),
+            sandbox=sandbox.launcher,
+            started_at=self._now.isoformat(timespec="seconds"),
+            hostname=world.hostname,
+            account=world.agent,
+            system=self._text.system,
+            task=self._text.task,
+            tools=world.tools,
+            assets=dict(world.assets),
+            hosts=dict(world.hosts),
+            authorisation=world.authorisation,
+            checks=world.checks,
+            limits={"steps": float(world.steps), "seconds": world.seconds},
+            isolation=sandbox.isolation.to_json(),
+            versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
+        )
+
+
+def _observation(text: str, tool: str, exit_code: int, step: int) -> Observation:
+    return {"text": text[:MAX_TEXT], "tool": tool, "exit_code": exit_code, "step": step}
+
+
+def _shown(execution: Execution, timeout: float) -> str:
+    note = f"\n[timed out after {timeout:.0f} s and was killed]" if execution.timed_out else ""
+    return execution.output + note
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _ignore(_: Payload, __: int) -> None:
+    pass

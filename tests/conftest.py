@@ -1,0 +1,27 @@
+"""Fixtures that every test may want."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from corrigym.errors import SandboxUnavailable
+from corrigym.sandbox.base import Launcher
+from corrigym.sandbox.launchers import choose_launcher
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "docker" in item.nodeid.rpartition("[")[2]:
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session", params=["bubblewrap", "docker"])
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    """Each launcher that this machine has. In CI both must be there."""
+    try:
+        yield choose_launcher(request.param, print)
+    except SandboxUnavailable as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
