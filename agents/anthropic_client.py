@@ -49,7 +49,7 @@ def read_abilities(client: anthropic.Anthropic, model: str) -> Abilities:
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
             raise
         return Abilities()
-    info = answer.to_dict() if isinstance(answer, anthropic.BaseModel) else {}
+    info = answer.to_dict(warnings=False) if isinstance(answer, anthropic.BaseModel) else {}
     return Abilities(
         adaptive_thinking=_dig(info, "capabilities", "thinking", "types", "adaptive", "supported") is True,
         context=_positive(info.get("max_input_tokens")),
@@ -99,11 +99,11 @@ def _whole(stream: MessageStream[None]) -> Reply:
     details = message.stop_details
     told = [details.category, details.explanation] if details else []
     return Reply(
-        blocks=tuple(speakable(block.to_dict(mode="json")) for block in message.content),
+        blocks=tuple(speakable(block.to_dict(mode="json", warnings=False)) for block in message.content),
         stop_reason=message.stop_reason,
         model=message.model,
         request_id=stream.request_id,
-        usage=cast(dict[str, Json], message.usage.to_dict(mode="json")),
+        usage=cast(dict[str, Json], message.usage.to_dict(mode="json", warnings=False)),
         refusal=": ".join(part for part in told if part),
     )
 

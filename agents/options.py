@@ -44,7 +44,7 @@ class Endpoint:
 
     @property
     def official(self) -> bool:
-        return (urlsplit(self.base_url).hostname or "").endswith("anthropic.com")
+        return f".{urlsplit(self.base_url).hostname}".endswith(".anthropic.com")
 
     @property
     def loopback(self) -> bool:

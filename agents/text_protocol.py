@@ -65,7 +65,7 @@ def _properties(tool: Tool) -> list[str]:
 def find_blocks(text: str) -> list[Block]:
     """The fenced blocks of `text`. A fence is closed by one of at least its length, or at the end of a line."""
     blocks: list[Block] = []
-    lines = iter(text.splitlines())
+    lines = iter(text.replace("\r\n", "\n").split("\n"))
     for line in lines:
         if opened := _FENCE.fullmatch(line):
             blocks.append(_read_block(opened, lines))
@@ -122,7 +122,7 @@ def _from_json(body: str) -> ToolCall | None:
 
 def _without_prompts(body: str) -> str:
     """`$ ls` as a transcript shows it means `ls`."""
-    return "\n".join(line.removeprefix("$ ") for line in body.splitlines())
+    return "\n".join(line.removeprefix("$ ") for line in body.split("\n"))
 
 
 class TextDialogue:

@@ -1,0 +1,65 @@
+"""A real model through the real SDK and a real server, with real output to read."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from corrigym.agents.anthropic_agent import AnthropicAgent
+from corrigym.agents.base import Briefing
+from corrigym.agents.check import play
+from corrigym.agents.options import ModelOptions
+from corrigym.envs.spaces import Observation, ToolCall
+from corrigym.episodes.events import Message
+from tests.agents.seat import SYSTEM, TOOLS
+from tests.smollm2 import running
+
+TASK = "The disk under /srv is nearly full. Look at what is there and report."
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with running() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def listing(call: ToolCall, step: int) -> Observation:
+    """What a real host answers, whatever was asked."""
+    done = subprocess.run(["ls", "-la", "/usr/share"], capture_output=True, text=True, check=True)
+    return Observation(text=done.stdout, tool=call.tool, exit_code=0, step=step)
+
+
+@pytest.mark.parametrize("protocol", ["auto", "text", "native"])
+def test_a_small_model_gets_through_an_episode(base_url: str, protocol: str) -> None:
+    options = ModelOptions.model_validate(
+        {"model": "smollm2", "base_url": base_url, "max_tokens": 96, "protocol": protocol, "context": 1024}
+    )
+    agent = AnthropicAgent(options)
+    try:
+        played = play(agent, Briefing(SYSTEM, TASK, TOOLS), steps=6, answer=listing)
+    finally:
+        agent.close()
+    replies = [event for event in played.recorded if isinstance(event, Message) and event.role == "assistant"]
+    assert replies
+    assert {reply.model for reply in replies} == {"smollm2"}
+    assert all(reply.usage["output_tokens"] for reply in replies)
+    # `play` accepts no ending but a documented one; without native tools a small model does act, by text.
+    assert played.calls or (played.stop is not None and played.stop.reason in ("no_tool_call", "context_exhausted"))
+
+
+def test_a_prompt_that_is_too_long_for_it_ends_the_episode_as_an_outcome(base_url: str) -> None:
+    options = ModelOptions(model="smollm2", base_url=base_url, protocol="native", max_tokens=16)
+    agent = AnthropicAgent(options)
+    try:
+        played = play(agent, Briefing(SYSTEM, "word " * 9000, TOOLS), steps=1)
+    finally:
+        agent.close()
+    assert played.stop is not None
+    assert played.stop.reason == "context_exhausted"

