@@ -1,5 +1,7 @@
 """The official SDK, held to this project's terms: no retries of its own, every reply whole or an error."""
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -89,13 +91,22 @@ def read_reply(client: anthropic.Anthropic, arguments: Mapping[str, Any]) -> Rep
 
 
 def _whole(stream: MessageStream[None]) -> Reply:
-    seen = {event.type for event in stream}
+    seen: set[str] = set()
+    arguments: dict[int, str] = defaultdict(str)
+    for event in stream:
+        seen.add(event.type)
+        if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
+            arguments[event.index] += event.delta.partial_json
     if "message_start" not in seen:
         raise BrokenStream("it held no message")
     message = stream.get_final_message()
     if message.stop_reason is None and "message_stop" not in seen:
         # The SDK returns what it has when the connection closes early: half a turn, and no error.
         raise BrokenStream("it ended before the message did")
+    if message.stop_reason != "max_tokens":
+        # Nor does it say so when it had to complete a call's arguments: half a command would look like a whole one.
+        for written in filter(None, arguments.values()):
+            json.loads(written)
     details = message.stop_details
     told = [details.category, details.explanation] if details else []
     return Reply(

@@ -32,7 +32,7 @@ def model_path() -> Path:
 
 def serve(port: int = 0, context: int = CONTEXT, threads: int = 2) -> None:
     """Serves until the process is told to stop; prints the address first."""
-    import xllamacpp  # here, as whoever only starts this program does not need it
+    import xllamacpp  # type: ignore[import-untyped]  # here, as whoever only starts this program does not need it
 
     params = xllamacpp.CommonParams()
     params.model.path = str(model_path())

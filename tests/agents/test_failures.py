@@ -37,6 +37,7 @@ PASSING: dict[str, Any] = {
     "overloaded in the stream": stream([*WHOLE[:4], error_event("overloaded_error")]),
     "api_error in the stream": stream([*WHOLE[:4], error_event("api_error")]),
     "malformed arguments": says(use("toolu_1", "bash", '{"command": nonsense}')),
+    "half of the arguments": says(use("toolu_1", "bash", '{"command": "rm -rf /srv/ca')),
     "a page": plain(b"<html>Bad gateway, politely</html>"),
     "no stream": plain(b'{"type": "message"}', "application/json"),
 }

@@ -25,7 +25,7 @@ KEY = "sk-ant-very-secret"
 def load_steps(script: str | Path) -> Callable[[World], Iterable[Step]]:
     if script == "missing":
         raise ScriptError("there is no such trajectory", file="scenario.yaml", line=3)
-    return lambda world: [Line(f"I follow {script}."), Line(None, "bash", {"command": "ls"})]
+    return lambda _: [Line(f"I follow {script}."), Line(None, "bash", {"command": "ls"})]
 
 
 def make(spec: str) -> AgentFactory:
