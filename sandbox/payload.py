@@ -1,24 +1,13 @@
 """The supervisor's program, as it is sent into a sandbox: sources of its modules, run in the order of their imports."""
 
+import ast
 import json
 import struct
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-_MODULES = (
-    "corrigym.scenarios.stack.host",
-    "corrigym.scenarios.stack.services",
-    "corrigym.sandbox.supervisor.wire",
-    "corrigym.sandbox.supervisor.lockdown",
-    "corrigym.sandbox.supervisor.loop",
-    "corrigym.sandbox.supervisor.processes",
-    "corrigym.sandbox.supervisor.accounts",
-    "corrigym.sandbox.supervisor.tree",
-    "corrigym.sandbox.supervisor.network",
-    "corrigym.sandbox.supervisor.service_host",
-    "corrigym.sandbox.supervisor.main",
-)
+_MAIN = "corrigym.sandbox.supervisor.main"
 
 _LOADER = """
 import sys, types
@@ -53,9 +42,29 @@ exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 @cache
 def payload() -> bytes:
     """The program with the length that INIT expects before it."""
-    modules = [(name, _source(name)) for name in _MODULES]
+    modules = [(name, _source(name)) for name in _needed(_MAIN, {})]
     program = _LOADER.format(modules=json.dumps(modules)).encode()
     return struct.pack(">I", len(program)) + program
+
+
+def _needed(name: str, found: dict[str, None]) -> dict[str, None]:
+    """The module and all of ours that it imports, each after what it needs itself."""
+    for node in ast.walk(ast.parse(_source(name))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("corrigym."):
+            continue
+        for one in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
+            if one not in found and _is_module(one):
+                _needed(one, found)
+    found[name] = None
+    return found
+
+
+def _is_module(name: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:
+        return False
+    return spec is not None and spec.origin is not None
 
 
 def _source(name: str) -> str:
