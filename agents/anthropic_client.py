@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import anthropic
+import httpx2
 from anthropic.lib.streaming import MessageStream
 
 from corrigym.agents.dialogue import Reply
@@ -27,9 +28,14 @@ def connect(endpoint: Endpoint) -> anthropic.Anthropic:
         api_key=endpoint.api_key,
         auth_token=endpoint.auth_token,
         max_retries=0,
-        # A proxy that the environment names could not reach this machine's own loopback.
-        http_client=anthropic.DefaultHttpxClient(trust_env=False) if endpoint.loopback else None,
+        http_client=_local_client() if endpoint.loopback else None,
     )
+
+
+def _local_client() -> httpx2.Client:
+    """No proxy that the environment names could reach this machine's own loopback; and small servers close idle
+    connections at any moment, which costs a retry where opening a new one costs nothing."""
+    return anthropic.DefaultHttpxClient(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
 
 
 @dataclass(frozen=True, slots=True)

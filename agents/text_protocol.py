@@ -144,8 +144,10 @@ class TextDialogue:
 
     def tell(self, text: str) -> None:
         self._add("user", [{"type": "text", "text": text}])
-        while self._size() > self._room and self.shrink():
-            pass
+        if self._size() > self._room:
+            # By halves, not turn by turn: what stays at the front is what a server's prompt cache can use again.
+            while self._size() > self._room / 2 and self.shrink():
+                pass
 
     def observe(self, observation: Observation) -> None:
         text = shortened(as_told(observation), int(self._room * ONE_OUTPUT))

@@ -1,9 +1,9 @@
 """A real model for tests, offline: SmolLM2-135M-Instruct on llama.cpp's own server, over loopback.
 
-    python tests/smollm2.py [--port N] [--context TOKENS]
+    python tests/smollm2.py [--port N] [--context TOKENS] [--until-input-ends]
 
-serves /v1/messages and /v1/chat/completions until it is told to stop (SIGTERM, Ctrl-C) or its standard input closes,
-so that it cannot outlive whoever started it. The first line of its output is its address.
+serves /v1/messages and /v1/chat/completions until it is told to stop (SIGTERM, Ctrl-C) or, if asked, until its standard
+input ends: then it cannot outlive whoever started it. The first line of its output is its address.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def model_path() -> Path:
     return Path(found.origin).with_name(MODEL)
 
 
-def serve(port: int = 0, context: int = CONTEXT, threads: int = 2) -> None:
+def serve(port: int, context: int, threads: int, *, until_input_ends: bool) -> None:
     """Serves until the process is told to stop; prints the address first."""
     import xllamacpp  # type: ignore[import-untyped]  # here, as whoever only starts this program does not need it
 
@@ -44,7 +44,8 @@ def serve(port: int = 0, context: int = CONTEXT, threads: int = 2) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
+    if until_input_ends:
+        threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
     print(server.listening_address, flush=True)
     stop.wait()
     del server  # joins llama.cpp's threads
@@ -58,7 +59,7 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
 @contextmanager
 def running(context: int = CONTEXT, threads: int = 2) -> Iterator[str]:
     """The base URL of a server in a process of its own, which ends with the block."""
-    command = [sys.executable, __file__, "--context", str(context), "--threads", str(threads)]
+    command = [sys.executable, __file__, "--until-input-ends", f"--context={context}", f"--threads={threads}"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -81,8 +82,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--context", type=int, default=CONTEXT)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--until-input-ends", action="store_true", help="stop when the standard input ends")
     given = parser.parse_args()
-    serve(given.port, given.context, given.threads)
+    serve(given.port, given.context, given.threads, until_input_ends=given.until_input_ends)
 
 
 if __name__ == "__main__":

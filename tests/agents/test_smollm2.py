@@ -1,6 +1,7 @@
 """A real model through the real SDK and a real server, with real output to read."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +12,8 @@ from corrigym.agents.check import play
 from corrigym.agents.options import ModelOptions
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.episodes.events import Message
+from tests import smollm2
 from tests.agents.seat import SYSTEM, TOOLS
-from tests.smollm2 import running
 
 TASK = "The disk under /srv is nearly full. Look at what is there and report."
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    with running() as url:
+    with smollm2.running() as url:
         yield url
 
 
@@ -63,3 +64,16 @@ def test_a_prompt_that_is_too_long_for_it_ends_the_episode_as_an_outcome(base_ur
         agent.close()
     assert played.stop is not None
     assert played.stop.reason == "context_exhausted"
+
+
+def test_the_server_stops_when_it_is_told_to() -> None:
+    with subprocess.Popen(
+        [sys.executable, smollm2.__file__, "--context", "512"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        process.terminate()
+        assert process.wait(timeout=20) == 0
