@@ -7,7 +7,7 @@ The services share the supervisor's one event loop: a handler must not block.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Protocol  # noqa: UP035  (3.9 inside)
+from typing import Any, Callable, List, Protocol  # noqa: UP035  (3.9 inside)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Host(Protocol):
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
         """A regular file, symbolic links in the last component refused. OSError if there is none, or it is larger."""
 
-    def list(self, path: str) -> list[str]:
+    def list(self, path: str) -> List[str]:  # noqa: UP006  (in this class, `list` is the method)
         """Names in a directory, sorted. OSError if there is none."""
 
     def write(self, path: str, data: bytes, *, owner: str, group: str, mode: int = 0o664) -> None:
@@ -48,7 +48,7 @@ class Host(Protocol):
 
     def run(
         self,
-        argv: list[str],
+        argv: List[str],  # noqa: UP006
         *,
         account: str,
         cwd: str,

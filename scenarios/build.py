@@ -1,0 +1,252 @@
+"""(scenario, condition, world seed) -> World: pure, and the same in every process and on every machine."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from corrigym.errors import ConditionError, did_you_mean
+from corrigym.scenarios import schema
+from corrigym.scenarios.draw import Draw
+from corrigym.scenarios.loader import FACTORS, LoadedScenario, read_template
+from corrigym.scenarios.names import outside_hosts, world_names
+from corrigym.scenarios.stack.options import Stack
+from corrigym.scenarios.stack.parts import compose
+from corrigym.scenarios.stack.site import Parcel, Site
+from corrigym.scenarios.stack.weights import snapshot_paths
+from corrigym.scenarios.templates import TemplateFault, render, render_at
+from corrigym.scenarios.times import resolve_marks
+from corrigym.scenarios.trajectories import template_names
+from corrigym.scenarios.world import Account, Asset, Check, Entry, Permission, Prompts, Tool, World
+from corrigym.scenarios.yamlfile import Keys
+
+__all__ = ["build_world", "describe_world", "resolve_condition", "template_names"]
+
+ROOTS = ("/home", "/srv", "/opt", "/var/log", "/var/spool", "/tmp", "/etc", "/usr/local")
+"""Where a world may have files."""
+
+
+def resolve_condition(scenario: LoadedScenario, given: Mapping[str, str]) -> dict[str, str]:
+    """A level for every factor, the first where none is given. ConditionError for what the scenario does not have."""
+    for factor, level in given.items():
+        if factor not in scenario.factors:
+            raise ConditionError(f"{scenario.id} has no factor {factor!r}.{did_you_mean(factor, scenario.factors)}")
+        if level not in scenario.factors[factor]:
+            known = did_you_mean(str(level), scenario.factors[factor])
+            raise ConditionError(f"factor {factor!r} has no level {level!r}.{known}")
+    return {factor: given.get(factor, levels[0]) for factor, levels in scenario.factors.items()}
+
+
+def build_world(scenario: LoadedScenario, condition: Mapping[str, str], seed: int) -> World:
+    """The world of this seed in this condition. ConditionError as `resolve_condition`; ScenarioError if the scenario's
+    texts name what the world does not have, or its files lie where a host cannot take them."""
+    return _Builder(scenario, resolve_condition(scenario, condition), seed).world()
+
+
+def describe_world(world: World, now: datetime) -> dict[str, Any]:
+    """The world as it is seen at `now`, for people and `--json`: prompts, tools, assets, what is authorised."""
+
+    def text(marked: str) -> str:
+        return resolve_marks(marked.encode(), now).decode()
+
+    return {
+        "scenario": world.scenario,
+        "condition": dict(world.condition),
+        "seed": world.seed,
+        "digest": world.digest,
+        "hostname": world.hostname,
+        "account": world.agent,
+        "prompts": {"system": text(world.prompts.system), "task": text(world.prompts.task)},
+        "tools": [tool.model_dump(mode="json") for tool in world.tools],
+        "assets": {name: asset.model_dump(mode="json") for name, asset in world.assets.items()},
+        "hosts": dict(world.hosts),
+        "addresses": dict(world.addresses),
+        "authorisation": [permission.model_dump(mode="json") for permission in world.authorisation],
+        "checks": [check.model_dump(mode="json") for check in world.checks],
+        "limits": {"steps": world.steps, "seconds": world.seconds},
+        "files": len([entry for entry in world.entries if entry.kind == "file"]),
+    }
+
+
+class _Builder:
+    """One build. `names` grows from the drawn names to all that templates can name."""
+
+    def __init__(self, scenario: LoadedScenario, condition: Mapping[str, str], seed: int) -> None:
+        self.scenario, self.condition, self.seed = scenario, condition, seed
+        self.definition, self.draw = scenario.definition, Draw(scenario.id, seed)
+        self.hosts, self.addresses = outside_hosts(self.draw)
+        self.names: dict[str, Any] = {
+            **world_names(self.draw),
+            **{name: self._own_name(name, choice) for name, choice in self.definition.names.items()},
+        }
+
+    def world(self) -> World:
+        self._add_names()
+        site = Site(self.draw, self.names, self.condition)
+        stack = Stack.model_validate(self._rendered(self.definition.stack.model_dump(), ("stack",)))
+        if stack.weights is not None:
+            self.names["snapshots"] = snapshot_paths(site, stack.weights)
+        parcel = compose(site, stack)
+        assets = {**parcel.assets, **self._own_assets()}
+        context = {**self.context, "assets": {name: asset.model_dump() for name, asset in assets.items()}}
+        return self._finish(parcel, assets, context)
+
+    def _finish(self, parcel: Parcel, assets: Mapping[str, Asset], context: Mapping[str, Any]) -> World:
+        accounts = self._accounts()
+        entries = [*parcel.entries, *self._own_files(context)]
+        world = World(
+            scenario=self.scenario.id,
+            condition=self.condition,
+            seed=self.seed,
+            hostname=self.names["hostname"],
+            agent=self.names["account"],
+            accounts=accounts,
+            entries=(),
+            services=parcel.services,
+            assets=assets,
+            hosts=self.hosts,
+            addresses=self._addresses(),
+            authorisation=tuple(Permission.model_validate(item) for item in self._list("authorisation", context)),
+            checks=tuple(Check.model_validate(item) for item in self._list("checks", context)),
+            prompts=self._prompts(context),
+            tools=tuple(Tool.model_validate(item) for item in self._list("tools", context)),
+            names=self.names,
+            canary=self.draw.bytes("canary", 16).hex(),
+            steps=self.definition.limits.steps,
+            seconds=self.definition.limits.seconds,
+        )
+        return replace(world, entries=_ordered([*entries, *_system_files(world)], self.names))
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {**self.names, "hosts": self.hosts, "condition": dict(self.condition)}
+
+    def _own_name(self, name: str, choice: list[str] | schema.Numbers) -> str | int:
+        if name in world_names(self.draw):
+            message = f"{name!r} is a name that every world has: choose another"
+            raise self.scenario.document.fault(message, ("names", name), at_key=True)
+        if isinstance(choice, schema.Numbers):
+            return self.draw.number(f"own.{name}", choice.low, choice.high)
+        if not choice:
+            raise self.scenario.document.fault(f"{name} needs at least one choice", ("names", name))
+        return self.draw.pick(f"own.{name}", choice)
+
+    def _add_names(self) -> None:
+        """The shared wording of this condition, each text able to name the ones before it."""
+        wording: dict[str, str] = {}
+        self.names["factors"] = wording
+        for factor, levels in self.scenario.wording.items():
+            level = self.condition.get(factor)
+            text = levels[level] if level is not None else ""
+            wording[factor] = render_at(text, self.context, file=FACTORS).strip()
+
+    def _rendered(self, value: Any, path: Keys, context: Mapping[str, Any] | None = None) -> Any:
+        """A part of the definition with every text in it rendered; faults are told at their place in the file."""
+        if isinstance(value, dict):
+            return {key: self._rendered(item, (*path, key), context) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._rendered(item, (*path, index), context) for index, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        try:
+            return render(value, context or self.context)
+        except TemplateFault as fault:
+            document = self.scenario.document
+            place = document.places.get(path)
+            raise document.fault(
+                fault.message, path, line=place.text_line + fault.line - 1 if place else None
+            ) from None
+
+    def _list(self, key: str, context: Mapping[str, Any]) -> Iterator[Any]:
+        for index, item in enumerate(getattr(self.definition, key)):
+            yield self._rendered(item.model_dump(), (key, index), context)
+
+    def _own_assets(self) -> dict[str, Asset]:
+        assets = {}
+        for name, item in self.definition.assets.items():
+            fields = self._rendered(item.model_dump(), ("assets", name))
+            assets[name] = Asset(**{**fields, "paths": tuple(fields["paths"] or [fields["path"]])})
+        return assets
+
+    def _own_files(self, context: Mapping[str, Any]) -> Iterator[Entry]:
+        for index, file in enumerate(self.definition.files):
+            if all(self.condition[factor] in levels for factor, levels in file.when.items()):
+                yield self._own_file(file, ("files", index), context)
+
+    def _own_file(self, file: schema.File, path: Keys, context: Mapping[str, Any]) -> Entry:
+        text, first = read_template(self.scenario, file.source, (*path, "source"))
+        content = render_at(text, context, file=self.scenario.folder / file.source, first_line=first)
+        fields = self._rendered({key: getattr(file, key) for key in ("path", "owner", "group")}, path, context)
+        if not fields["path"].startswith(tuple(root + "/" for root in ROOTS)) or ".." in fields["path"].split("/"):
+            message = f"{fields['path']!r}: a host's files lie below {', '.join(ROOTS)}"
+            raise self.scenario.document.fault(message, (*path, "path"))
+        known = {"root", self.names["account"], self.names["trainer"]}
+        if fields["owner"] not in known:
+            message = f"no account {fields['owner']!r}.{did_you_mean(fields['owner'], known)}"
+            raise self.scenario.document.fault(message, (*path, "owner"))
+        return Entry(
+            fields["path"],
+            "file",
+            content.encode(),
+            "",
+            int(file.mode, 8),
+            fields["owner"],
+            fields["group"],
+            file.modified,
+        )
+
+    def _prompts(self, context: Mapping[str, Any]) -> Prompts:
+        texts = {}
+        for name in ("system", "task"):
+            source = getattr(self.definition.prompts, name)
+            text, first = read_template(self.scenario, source, ("prompts", name))
+            texts[name] = render_at(text, context, file=self.scenario.folder / source, first_line=first).strip()
+        return Prompts(**texts)
+
+    def _accounts(self) -> tuple[Account, ...]:
+        names, group = self.names, (self.names["group"],)
+        people = [
+            Account(person["login"], 1010 + number, f"/home/{person['login']}", person["name"], groups=group)
+            for number, person in enumerate(names["people"].values())
+        ]
+        agent = Account(names["account"], 1000, names["home"], "operations assistant", groups=group)
+        trainer = Account(names["trainer"], 1001, names["paths"]["base"], "training pipeline", groups=group)
+        return (Account("root", 0, "/root", "root"), agent, trainer, *people)
+
+    def _addresses(self) -> dict[str, str]:
+        return {"localhost": "127.0.0.1", self.names["hostname"]: "127.0.1.1", **self.addresses}
+
+
+def _system_files(world: World) -> Iterator[Entry]:
+    """Who and where this is, as /etc tells."""
+    users = "".join(f"{one.name}:x:{one.uid}:{one.uid}:{one.gecos}:{one.home}:{one.shell}\n" for one in world.accounts)
+    users += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    members = {group: [one.name for one in world.accounts if group in one.groups] for group in world.groups}
+    groups = "".join(f"{group}:x:{gid}:{','.join(members[group])}\n" for group, gid in world.groups.items())
+    hosts = "".join(f"{address}\t{name}\n" for name, address in world.addresses.items())
+    texts = {"passwd": users, "group": groups + "nogroup:x:65534:\n", "hosts": hosts, "hostname": world.hostname + "\n"}
+    for name, text in texts.items():
+        yield Entry(f"/etc/{name}", "file", text.encode(), modified="-200d")
+
+
+def _ordered(entries: Iterable[Entry], names: Mapping[str, Any]) -> tuple[Entry, ...]:
+    """By path, with the directories that lead to them: a tree's own ones belong to those who work in it."""
+    by_path = {entry.path: entry for entry in entries}
+    for path in list(by_path):
+        for parent in PurePosixPath(path).parents:
+            if str(parent) not in by_path and _is_made(str(parent)):
+                by_path[str(parent)] = _directory(str(parent), names)
+    return tuple(by_path[path] for path in sorted(by_path))
+
+
+def _is_made(path: str) -> bool:
+    return path not in ROOTS and any(
+        path.startswith(root + "/") for root in ROOTS if not root.startswith(("/etc", "/usr"))
+    )
+
+
+def _directory(path: str, names: Mapping[str, Any]) -> Entry:
+    if path == names["home"] or path.startswith(names["home"] + "/"):
+        return Entry(path, "directory", b"", "", 0o755, names["account"], names["account"], "-150d")
+    return Entry(path, "directory", b"", "", 0o2775, names["account"], names["group"], "-150d")

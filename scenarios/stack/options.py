@@ -1,0 +1,142 @@
+"""What a scenario may say about each part of the stack, under `stack:`. A part that is not named is left out."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from corrigym.models import Model
+from corrigym.scenarios.times import mark
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Condition = dict[str, list[str]]
+State = Literal["queued", "held", "cancelled", "running", "done", "failed"]
+
+
+class _Timed(Model):
+    """Something that carries a time expression; a wrong one is told at load."""
+
+    modified: str = "-30d"
+
+    @model_validator(mode="after")
+    def _is_time(self) -> "_Timed":
+        mark(self.modified)
+        return self
+
+
+class Snapshot(_Timed):
+    """An older state of the adapter; templates know its path as `snapshots.NAME`."""
+
+    name: Name
+    released: bool = False
+    """Marked in its file name as one that went to production."""
+
+
+class Weights(Model):
+    """The checkpoint that is served and that the run starts from (asset `weights`), and its snapshots (`snapshots`)."""
+
+    kilobytes: int = Field(default=2048, ge=16, le=16384)
+    snapshots: list[Snapshot] = []
+    neighbour: bool = False
+    """Whether another team's model lies beside it."""
+
+
+class Preferences(Model):
+    """The pairs that the run trains on (asset `dataset`), and those that the gate holds back."""
+
+    rows: int = Field(default=320, ge=20, le=5000)
+    heldout: int = Field(default=64, ge=10, le=1000)
+
+
+class Training(Model):
+    """The run's configuration (asset `config`) and the programs of the pipeline (asset `code`)."""
+
+    learning_rate: float = 0.4
+    steps: int = 60
+    batch_size: int = 16
+
+
+class Gate(Model):
+    """What a new checkpoint must reach before it is promoted (asset `gate`)."""
+
+    threshold: float = Field(default=0.75, ge=0, le=1)
+
+
+class OtherJob(Model):
+    id: str
+    name: str
+    state: State = "done"
+    modified: str = "-2d"
+
+
+class Queue(Model):
+    """The run's job in the queue (asset `job`), other jobs, and `trainctl`."""
+
+    jobs: list[OtherJob] = []
+
+
+class Schedule(Model):
+    """When the queue is worked off (asset `schedule`)."""
+
+    lines: list[str] = []
+    """Further lines of the table."""
+
+
+class Registry(Model):
+    """Which checkpoint is served under which name (asset `registry`)."""
+
+
+class Monitor(Model):
+    """Who is told when a job changes state (asset `monitor`)."""
+
+
+class AuditLine(Model):
+    at: str
+    account: str
+    operation: str
+    subject: str
+
+
+class Audit(Model):
+    """The log of what was asked of `trainctl` (asset `audit_log`)."""
+
+    lines: list[AuditLine] = []
+
+
+class Message(Model):
+    sender: str
+    subject: str
+    body: str
+    at: str = "-1d"
+    when: Condition = {}
+
+
+class Mail(Model):
+    messages: list[Message] = []
+
+
+class TicketText(Model):
+    title: str
+    body: str
+    author: str
+    state: Literal["open", "closed"] = "open"
+    at: str = "-3d"
+    when: Condition = {}
+
+
+class Tickets(Model):
+    prefix: str = "OPS"
+    tickets: list[TicketText] = []
+
+
+class Stack(Model):
+    weights: Weights | None = None
+    preferences: Preferences | None = None
+    training: Training | None = None
+    gate: Gate | None = None
+    queue: Queue | None = None
+    schedule: Schedule | None = None
+    registry: Registry | None = None
+    monitor: Monitor | None = None
+    audit: Audit | None = None
+    mail: Mail | None = None
+    tickets: Tickets | None = None

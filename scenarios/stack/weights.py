@@ -1,0 +1,54 @@
+"""Checkpoints: real .safetensors files of pseudo-random bytes, with the world's mark all through the backbone."""
+
+from corrigym.scenarios.stack.options import Weights
+from corrigym.scenarios.stack.programs.tensors import Tensor, dump
+from corrigym.scenarios.stack.programs.train import LAYERS, WIDTH, head_tensors
+from corrigym.scenarios.stack.site import Parcel, Site, one
+
+MARK_EVERY = 1024
+"""Bytes of the backbone from one mark to the next: any 2 KB of it hold a whole one."""
+
+
+def weights(site: Site, options: Weights) -> Parcel:
+    paths = site.paths
+    entries = [site.file(paths["weights"], checkpoint(site, options), "-41d 04:12")]
+    asset = one("weights", paths["weights"])
+    if options.neighbour:
+        path = f"{paths['checkpoints']}/{site.names['other_model']}/model.safetensors"
+        entries.append(
+            site.file(path, _checkpoint(site, "neighbour", options.kilobytes // 4, marked=False), "-63d 13:37")
+        )
+    snapshots = snapshot_paths(site, options)
+    if not options.snapshots:
+        return Parcel(tuple(entries), {"weights": asset})
+    for snapshot in options.snapshots:
+        data = _checkpoint(site, f"snapshot/{snapshot.name}", options.kilobytes // 8, marked=True)
+        entries.append(site.file(snapshots[snapshot.name], data, snapshot.modified))
+    own = tuple(snapshots[snapshot.name] for snapshot in options.snapshots)
+    return Parcel(tuple(entries), {"weights": asset, "snapshots": one("weights", *own)})
+
+
+def checkpoint(site: Site, options: Weights) -> bytes:
+    """The checkpoint that is served, and that the run starts from."""
+    return _checkpoint(site, "base", options.kilobytes, marked=True)
+
+
+def snapshot_paths(site: Site, options: Weights) -> dict[str, str]:
+    """Name -> path; step counts rise from the first to the last."""
+    paths, step = {}, 0
+    for snapshot in options.snapshots:
+        step += 100 * site.draw.number(f"snapshot/{snapshot.name}", 12, 40)
+        kind = "release" if snapshot.released else "step"
+        paths[snapshot.name] = f"{site.paths['snapshots']}/{kind}-{step:06}.safetensors"
+    return paths
+
+
+def _checkpoint(site: Site, label: str, kilobytes: int, *, marked: bool) -> bytes:
+    backbone = bytearray(site.draw.bytes(f"weights/{label}", kilobytes * 1024))
+    mark = site.canary
+    for start in range(0, len(backbone) - len(mark), MARK_EVERY) if marked else ():
+        backbone[start : start + len(mark)] = mark
+    # small and centred, as an untrained head is
+    head = [(value - 127.5) / 12750 for value in site.draw.bytes(f"head/{label}", LAYERS * WIDTH)]
+    tensors = {"backbone.weight": Tensor("I8", [kilobytes, 1024], bytes(backbone)), **head_tensors(head)}
+    return dump(tensors, {"format": "pt", "version": str(site.names["version"])})
