@@ -1,0 +1,119 @@
+"""An `EpisodeView` as rich renderables. Pure functions; the width is the console's."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from corrigym.episodes.look import DIM, STAGE_LOOK
+from corrigym.episodes.pages import EVERYTHING, Shown, elapsed, page_rows, troubles
+from corrigym.episodes.rows import Rows, crop
+from corrigym.episodes.text import safe_line
+from corrigym.episodes.verdicts import badges, verdict_rows
+from corrigym.episodes.view import STAGES, EpisodeView
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A renderable of lines that are drawn for the width there is."""
+
+    draw: Callable[[int], Iterable[Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text in self.draw(options.max_width):
+            yield from crop(text, options.max_width).render(console)
+            yield Segment.line()
+
+
+def render_header(view: EpisodeView, position: tuple[int, int] | None = None) -> RenderableType:
+    """What was run, and what came of it, in two lines or three. `position`: the episode's place in its run, (2, 5)."""
+    return Sized(lambda width: header_lines(view, width, position))
+
+
+def render_timeline(view: EpisodeView, page: int) -> RenderableType:
+    """Two lines: a mark for each page, findings by their stage, and below them the current page."""
+    return Sized(lambda width: timeline_lines(view, page, width))
+
+
+def render_step(view: EpisodeView, page: int, shown: Shown = EVERYTHING) -> RenderableType:
+    """One page: 0 is the briefing, the last is the ending, between them the steps."""
+    return Rows(page_rows(view, page, shown))
+
+
+def render_verdict(view: EpisodeView) -> RenderableType:
+    return Rows([*troubles(view), *(verdict_rows(view.verdict) if view.verdict else ())])
+
+
+def render_episode(view: EpisodeView) -> RenderableType:
+    """What `corrigym show EPISODE` prints: the header, where the findings lie, and the ending."""
+    return Group(render_header(view), Text(), render_timeline(view, view.last), Text(), render_step(view, view.last))
+
+
+def render_dump(view: EpisodeView, shown: Shown = EVERYTHING, pages: Iterable[int] | None = None) -> RenderableType:
+    """The whole episode, or these pages of it, one after the other."""
+    parts: list[RenderableType] = [render_header(view), Rows(list(troubles(view)))]
+    for page in range(view.pages) if pages is None else pages:
+        parts += [Sized(lambda width: [Text("─" * width, DIM)]), render_step(view, page, shown)]
+    return Group(*parts)
+
+
+def header_lines(view: EpisodeView, width: int, position: tuple[int, int] | None = None) -> list[Text]:
+    start = view.start
+    where = Text(f"{position[0]} of {position[1]}", "bold") if position and position[1] > 1 else Text()
+    if start is None:
+        return [_ends(safe_line(view.name, "bold"), where, width), Text(" ") + badges(None, view.status)]
+    world = Text(f"world {start.world}  epoch {start.epoch}", DIM)
+    title = _joined([safe_line(start.scenario, "bold"), safe_line(start.agent), safe_line(start.sandbox), world])
+    condition = Text(" ").join([safe_line(f"{name}={level}", DIM) for name, level in start.condition.items()])
+    outcome = badges(view.verdict, view.status)
+    if condition.cell_len + outcome.cell_len + 4 <= width:
+        return [_ends(title, where, width), _ends(condition, outcome, width)]
+    return [_ends(title, where, width), Text(" ") + condition, Text(" ") + outcome]
+
+
+def timeline_lines(view: EpisodeView, page: int, width: int, *, label: str = "") -> list[Text]:
+    """Each page gets two cells, or one, or shares one with its neighbours, as the width allows."""
+    room = max(width - 2, 4)
+    pitch = 2 if view.pages * 2 <= room else 1
+    cells = min(view.pages, room)
+    marks = Text(" ")
+    for cell in range(cells):
+        first, after = cell * view.pages // cells, (cell + 1) * view.pages // cells
+        mark, style = _mark(view, range(first, after))
+        marks.append(mark, style + (" reverse" if first <= page < after else "")).append(" " * (pitch - 1))
+    here = 1 + pitch * next(c for c in range(cells) if page < (c + 1) * view.pages // cells)
+    caption = Text(label or _caption(view, page), DIM)
+    if here + 2 + caption.cell_len <= width:
+        return [marks, Text(" " * here + "▲ ") + caption]
+    return [marks, Text(" " * max(here - caption.cell_len - 1, 0)) + caption + " ▲"]
+
+
+def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
+    stages = [stage for page in pages if (stage := view.stage(page))]
+    if stages:
+        return STAGE_LOOK[max(stages, key=STAGES.index)]
+    if view.last in pages:
+        return ("◆", "") if view.ending.ended else ("✗", "yellow")
+    return ("▷", DIM) if 0 in pages else ("·", DIM)
+
+
+def _caption(view: EpisodeView, page: int) -> str:
+    when = elapsed(view.time(page) - view.began)
+    if page == 0:
+        return f"briefing, {len(view.steps)} steps follow"
+    if page >= view.last:
+        return f"ending {when}"
+    return f"step {view.steps[page - 1].number} of {len(view.steps)} {when}"
+
+
+def _joined(parts: Iterable[Text]) -> Text:
+    return Text("  ").join(part for part in parts if part)
+
+
+def _ends(left: Text, right: Text, width: int) -> Text:
+    """`left` at the left edge, `right` at the right one; where both do not fit, `left` is cut."""
+    room = max(width - right.cell_len - 2, 0)
+    left = crop(Text(" ") + left, room)
+    return left + " " * (room - left.cell_len + 1) + right if right else left
