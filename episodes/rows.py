@@ -33,10 +33,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A physical line: `row` is the index of its row, `start` where in the row's text it begins."""
+    """A physical line: `row` is the index of its row, `start` where in the row's text it begins, `lead` how many
+    characters of `text` stand before that."""
 
     row: int
     start: int
+    lead: int
     text: Text
 
 
@@ -62,7 +64,7 @@ def lay(rows: Iterable[Row], width: int) -> Iterator[Line]:
         for start, part in zip(starts, row.text.divide(starts[1:]), strict=True):
             line = Text(row.lead if start == 0 else rest, row.lead_style, no_wrap=True, end="")
             part.rstrip_end(room if row.wrap == "fold" else 0)
-            yield Line(index, start, line.append_text(part))
+            yield Line(index, start, len(line), line.append_text(part))
 
 
 def columns(table: Sequence[tuple[Text, ...]], gap: int = 2) -> list[Text]:

@@ -53,9 +53,10 @@ class Ending:
     ended: EpisodeEnded | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EpisodeView:
-    """A whole episode. `damage` says where the log stops to be trustworthy; nothing after that place is in the view."""
+    """A whole episode, equal to itself only. `damage` says where the log stops to be trustworthy; what comes after
+    that place is not in the view."""
 
     name: str
     start: EpisodeStarted | None
