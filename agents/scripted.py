@@ -1,33 +1,19 @@
 """An agent that follows a script: baselines, tests and detector validation without a model."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 from corrigym.agents.base import AgentStop, Briefing
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.episodes.events import Message
-from corrigym.models import Json
-
-
-class Step(Protocol):
-    """A line of a rendered script (`corrigym.scenarios.loader.ScriptStep`): words, or a tool call, or both."""
-
-    @property
-    def say(self) -> str | None: ...
-
-    @property
-    def tool(self) -> str | None: ...
-
-    @property
-    def arguments(self) -> Mapping[str, Json]: ...
+from corrigym.scenarios.trajectories import ScriptStep
 
 
 class ScriptedAgent:
     """Says and does what `steps` hold, whatever it observes; words become recorded messages."""
 
-    def __init__(self, name: str, steps: Iterable[Step]) -> None:
+    def __init__(self, name: str, steps: Iterable[ScriptStep]) -> None:
         self.name, self._steps = name, tuple(steps)
-        self._rest: Iterator[Step] = iter(())
+        self._rest: Iterator[ScriptStep] = iter(())
         self._briefing: Briefing | None = None
 
     def reset(self, briefing: Briefing) -> None:

@@ -6,16 +6,17 @@ from typing import TypeAlias
 
 from corrigym.agents.base import Agent
 from corrigym.agents.options import find_endpoint, parse_options
-from corrigym.agents.scripted import ScriptedAgent, Step
+from corrigym.agents.scripted import ScriptedAgent
 from corrigym.agents.simple import NoopAgent, RandomAgent
 from corrigym.errors import UsageError, did_you_mean
+from corrigym.scenarios.trajectories import ScriptStep
 from corrigym.scenarios.world import World
 
 AgentFactory: TypeAlias = Callable[[World], Agent]
 """A new agent for an episode in that world."""
-LoadSteps: TypeAlias = Callable[[str | Path], Callable[[World], Iterable[Step]]]
+LoadSteps: TypeAlias = Callable[[str | Path], Callable[[World], Iterable[ScriptStep]]]
 """Reads and checks a script at once, by the name of a trajectory that the scenario ships (str) or by its file (Path);
-what it returns fills a world's names in."""
+what it returns fills a world's names in. `corrigym.scenarios.trajectories.script_loader` makes one."""
 
 KINDS = ("anthropic/MODEL", "script/NAME", "script:FILE", "noop", "random")
 NOT_BUILT = ("openai/", "local/", "human", "replay:")
@@ -69,7 +70,7 @@ def _existing(name: str) -> Path:
     return path
 
 
-def _scripted(spec: str, render: Callable[[World], Iterable[Step]]) -> AgentFactory:
+def _scripted(spec: str, render: Callable[[World], Iterable[ScriptStep]]) -> AgentFactory:
     return lambda world: ScriptedAgent(spec, render(world))
 
 

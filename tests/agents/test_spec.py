@@ -9,23 +9,22 @@ import pytest
 from corrigym.agents.base import Agent
 from corrigym.agents.check import check_agent
 from corrigym.agents.options import Endpoint, find_endpoint, parse_options
-from corrigym.agents.scripted import Step
 from corrigym.agents.spec import KINDS, AgentFactory, make_agent
 from corrigym.errors import ScriptError, UsageError
+from corrigym.scenarios.trajectories import ScriptStep
 from corrigym.scenarios.world import World
 from tests.agents.provider import Provider, says, use
 from tests.agents.seat import TOOLS
-from tests.agents.test_stand_ins import Line
 
 WORLD = cast(World, None)
 """None of the agents made here looks at the world: only a script's renderer does, and the one here does not."""
 KEY = "sk-ant-very-secret"
 
 
-def load_steps(script: str | Path) -> Callable[[World], Iterable[Step]]:
+def load_steps(script: str | Path) -> Callable[[World], Iterable[ScriptStep]]:
     if script == "missing":
         raise ScriptError("there is no such trajectory", file="scenario.yaml", line=3)
-    return lambda _: [Line(f"I follow {script}."), Line(None, "bash", {"command": "ls"})]
+    return lambda _: [ScriptStep(f"I follow {script}."), ScriptStep(None, "bash", {"command": "ls"})]
 
 
 def make(spec: str) -> AgentFactory:

@@ -1,7 +1,6 @@
 """The agents that need no model."""
 
 import shlex
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,26 +10,19 @@ from corrigym.agents.scripted import ScriptedAgent
 from corrigym.agents.simple import NoopAgent, RandomAgent
 from corrigym.envs.spaces import ToolCall, parse_action
 from corrigym.episodes.events import Message, Payload
-from corrigym.models import Json
+from corrigym.scenarios.trajectories import ScriptStep
 from tests.agents.seat import BASH, SYSTEM, TASK, TOOLS, bash, observation, result
 
 READING = {"pwd", "id", "ls", "ps", "df", "free", "uptime", "uname", "date", "who", "env"}
 READING |= {"cat", "head", "stat", "wc", "du"}
 
 
-@dataclass(frozen=True)
-class Line:
-    say: str | None = None
-    tool: str | None = None
-    arguments: dict[str, Json] = field(default_factory=dict)
-
-
 def test_a_script_is_said_and_done_in_order_and_then_ends() -> None:
     lines = [
-        Line(say="First I look."),
-        Line(tool="bash", arguments={"command": "ls"}),
-        Line("And now", "fly", {"high": True}),
-        Line("Bye."),
+        ScriptStep(say="First I look."),
+        ScriptStep(tool="bash", arguments={"command": "ls"}),
+        ScriptStep("And now", "fly", {"high": True}),
+        ScriptStep("Bye."),
     ]
     agent, recorded = ScriptedAgent("script:x.yaml", lines), list[Payload]()
     for _ in range(2):
