@@ -3,7 +3,8 @@
 import argparse
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from corrigym.errors import CorrigymError
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher, remove_orphans
 from corrigym.scenarios.build import resolve_condition
-from corrigym.scenarios.loader import LoadedScenario, load_scenario
-from corrigym.scenarios.trajectories import script_loader
+from corrigym.scenarios.loader import LoadedScenario, ScriptStep, load_scenario, load_script, render_script
+from corrigym.scenarios.world import World
 from corrigym.studies.runner import Outcome, Planned, plan, run_episodes
 
 DEFAULTS: Mapping[str, Any] = {
@@ -65,9 +66,16 @@ def _plan(options: argparse.Namespace, values: Mapping[str, Any]) -> list[Planne
     chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
     for reference in options.scenarios:
         scenario = load_scenario(reference)
-        factory = make_agent(values["agent"], load_steps=script_loader(scenario))
+        factory = make_agent(values["agent"], load_steps=partial(_load_steps, scenario))
         chosen.append((scenario, resolve_condition(scenario, given), factory))
     return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
+
+
+def _load_steps(scenario: LoadedScenario, script: str | Path) -> Callable[[World], list[ScriptStep]]:
+    """A trajectory that the scenario ships, by its name, or a script of the user's, by its file."""
+    path = script if isinstance(script, Path) else scenario.trajectory(script)
+    loaded = load_script(path, [tool.name for tool in scenario.definition.tools])
+    return lambda world: render_script(loaded, world)
 
 
 def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], launcher: Launcher) -> RunFolder:
