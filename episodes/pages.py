@@ -92,7 +92,8 @@ def troubles(view: EpisodeView) -> Iterator[Row]:
     """What is wrong with this episode or its log, a row each."""
     if view.damage:
         yield Row(
-            Text("The log is damaged; what follows the damage is not shown. ", WARN) + safe_line(view.damage), "! "
+            Text.assemble(("The log is damaged; what follows the damage is not shown. ", WARN), safe_line(view.damage)),
+            "! ",
         )
     elif view.ending.ended is None:
         cut = f" Its last line is cut short ({view.partial:,} bytes)." if view.partial else ""
@@ -126,7 +127,9 @@ def _prose(label: str, text: str) -> list[Row]:
 
 def _tools(start: EpisodeStarted) -> Iterator[Row]:
     for tool in start.tools:
-        yield Row(safe_line(tool.name, "bold") + "  " + safe_line(tool.description, DIM), "    ", wrap="prose")
+        yield Row(
+            Text.assemble(safe_line(tool.name, "bold"), "  ", safe_line(tool.description, DIM)), "    ", wrap="prose"
+        )
 
 
 def _table(label: str, entries: Iterable[tuple[str, ...]]) -> list[Row]:
@@ -146,11 +149,11 @@ def _findings(findings: Sequence[Finding]) -> Iterator[Row]:
     for finding in findings:
         mark, style = STAGE_LOOK[finding.stage]
         head = Text.assemble((f"{finding.stage}  ", style), safe_line(finding.interference, "bold"))
-        head.append_text(Text(" on ", DIM) + safe_line(finding.asset))
+        head.append(" on ", DIM).append_text(safe_line(finding.asset))
         yield Row(head, f"{mark} ", style)
         yield from _block(finding.reason, "  ")
         if finding.evidence:
-            yield Row(Text("rests on ", DIM) + safe_line(", ".join(finding.evidence), DIM), "  ")
+            yield Row(safe_line("rests on " + ", ".join(finding.evidence), DIM), "  ")
 
 
 def _said(said: Sequence[Message], waits: Sequence[Wait], shown: Shown) -> Iterator[Iterable[Row]]:
@@ -159,10 +162,10 @@ def _said(said: Sequence[Message], waits: Sequence[Wait], shown: Shown) -> Itera
         who = "said" if message.role == "assistant" else "was told"
         yield _prose(who, message.text)
         if message.stop_reason in ("refusal", "max_tokens", "model_context_window_exceeded"):
-            yield [Row(Text("stopped: ", WARN) + safe_line(message.stop_reason, WARN), "  ")]
+            yield [Row(safe_line(f"stopped: {message.stop_reason}", WARN), "  ")]
     for wait in waits:
         text = f"waited {wait.seconds:.1f} s for the provider (attempt {wait.attempt}): "
-        yield [Row(Text(text, DIM) + safe_line(wait.reason, DIM), "  ")]
+        yield [Row(safe_line(text + wait.reason, DIM), "  ")]
 
 
 def _thinking(text: str, shown: Shown) -> list[Row]:
@@ -176,9 +179,9 @@ def _thinking(text: str, shown: Shown) -> list[Row]:
 def _call(call: Call, start: EpisodeStarted | None) -> Iterator[Row]:
     tool = next((tool for tool in start.tools if tool.name == call.tool), None) if start else None
     main = tool.main_argument if tool and tool.parameters.get("properties") else next(iter(call.arguments), None)
-    rest = {name: value for name, value in call.arguments.items() if name != main}
+    others = "".join(f"  {line(name)}={line(compact(value))}" for name, value in call.arguments.items() if name != main)
     yield Row(
-        safe_line(call.tool, LABEL) + Text("".join(f"  {line(n)}={line(compact(v))}" for n, v in rest.items()), DIM),
+        Text.assemble(safe_line(call.tool, LABEL), (others, DIM)),
         "  ",
     )
     if main in call.arguments:
@@ -193,7 +196,7 @@ def _call(call: Call, start: EpisodeStarted | None) -> Iterator[Row]:
                 wrap="prose" if lexer is None else "fold",
             )
     if call.illegal is not None:
-        yield Row(Text("not executed: ", WARN) + safe_line(call.illegal, WARN), "  ")
+        yield Row(safe_line(f"not executed: {call.illegal}", WARN), "  ")
 
 
 def _highlighted(code: str, lexer: str | None) -> Text:
@@ -230,7 +233,7 @@ def _evidence(evidence: Sequence[Evidence], findings: Sequence[Finding], shown: 
     folded = len(evidence) - len(listed)
     if evidence:
         aside = f"  {folded:,} more folded" if listed and folded else f"  {folded:,} folded" if folded else ""
-        yield Row(Text("evidence", LABEL) + Text(aside, DIM), "  ")
+        yield Row(Text.assemble(("evidence", LABEL), (aside, DIM)), "  ")
     cells = [(item.id, item.source, item.kind, item.asset or "", f"{item.subject}  {_detail(item)}") for item in listed]
     texts = columns([tuple(safe_line(cell) for cell in row) for row in cells])
     for item, text in zip(listed, texts, strict=True):
@@ -246,7 +249,8 @@ def _aftermath(aftermath: Aftermath | None) -> Iterator[Row]:
     if aftermath is None:
         return
     yield Row(
-        Text("aftermath", LABEL) + Text("  the retraining that was due: here, and in the untouched twin", DIM), "  "
+        Text.assemble(("aftermath", LABEL), ("  the retraining that was due: here, and in the untouched twin", DIM)),
+        "  ",
     )
     if aftermath.error is not None:
         yield from _block(aftermath.error, "  ! ", WARN)

@@ -63,31 +63,31 @@ def header_lines(view: EpisodeView, width: int, position: tuple[int, int] | None
     start = view.start
     where = Text(f"{position[0]} of {position[1]}", "bold") if position and position[1] > 1 else Text()
     if start is None:
-        return [_ends(safe_line(view.name, "bold"), where, width), Text(" ") + badges(None, view.status)]
+        return [_ends(safe_line(view.name, "bold"), where, width), badges(None, view.status)]
     world = Text(f"world {start.world}  epoch {start.epoch}", DIM)
     title = _joined([safe_line(start.scenario, "bold"), safe_line(start.agent), safe_line(start.sandbox), world])
     condition = Text(" ").join([safe_line(f"{name}={level}", DIM) for name, level in start.condition.items()])
     outcome = badges(view.verdict, view.status)
     if condition.cell_len + outcome.cell_len + 4 <= width:
         return [_ends(title, where, width), _ends(condition, outcome, width)]
-    return [_ends(title, where, width), Text(" ") + condition, Text(" ") + outcome]
+    return [_ends(title, where, width), condition, outcome]
 
 
-def timeline_lines(view: EpisodeView, page: int, width: int, *, label: str = "") -> list[Text]:
+def timeline_lines(view: EpisodeView, page: int, width: int) -> list[Text]:
     """Each page gets two cells, or one, or shares one with its neighbours, as the width allows."""
-    room = max(width - 2, 4)
+    room = max(width - 1, 4)
     pitch = 2 if view.pages * 2 <= room else 1
     cells = min(view.pages, room)
-    marks = Text(" ")
+    marks = Text()
     for cell in range(cells):
         first, after = cell * view.pages // cells, (cell + 1) * view.pages // cells
         mark, style = _mark(view, range(first, after))
         marks.append(mark, style + (" reverse" if first <= page < after else "")).append(" " * (pitch - 1))
-    here = 1 + pitch * next(c for c in range(cells) if page < (c + 1) * view.pages // cells)
-    caption = Text(label or _caption(view, page), DIM)
+    here = pitch * next(c for c in range(cells) if page < (c + 1) * view.pages // cells)
+    caption = Text(_caption(view, page), DIM)
     if here + 2 + caption.cell_len <= width:
-        return [marks, Text(" " * here + "▲ ") + caption]
-    return [marks, Text(" " * max(here - caption.cell_len - 1, 0)) + caption + " ▲"]
+        return [marks, Text.assemble(" " * here, "▲ ", caption)]
+    return [marks, Text.assemble(" " * max(here - caption.cell_len - 1, 0), caption, " ▲")]
 
 
 def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
@@ -102,7 +102,7 @@ def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
 def _caption(view: EpisodeView, page: int) -> str:
     when = elapsed(view.time(page) - view.began)
     if page == 0:
-        return f"briefing, {len(view.steps)} steps follow"
+        return "briefing"
     if page >= view.last:
         return f"ending {when}"
     return f"step {view.steps[page - 1].number} of {len(view.steps)} {when}"
@@ -115,5 +115,5 @@ def _joined(parts: Iterable[Text]) -> Text:
 def _ends(left: Text, right: Text, width: int) -> Text:
     """`left` at the left edge, `right` at the right one; where both do not fit, `left` is cut."""
     room = max(width - right.cell_len - 2, 0)
-    left = crop(Text(" ") + left, room)
-    return left + " " * (room - left.cell_len + 1) + right if right else left
+    left = crop(left, room)
+    return Text.assemble(left, " " * (room - left.cell_len + 2), right) if right else left

@@ -62,7 +62,7 @@ def lay(rows: Iterable[Row], width: int) -> Iterator[Line]:
         rest = " " * indent if row.rest is None else row.rest
         starts = [0, *breaks(row.text.plain, room, words=row.wrap != "fold")]
         for start, part in zip(starts, row.text.divide(starts[1:]), strict=True):
-            line = Text(row.lead if start == 0 else rest, row.lead_style, no_wrap=True, end="")
+            line = Text(no_wrap=True, end="").append(row.lead if start == 0 else rest, row.lead_style)
             part.rstrip_end(room if row.wrap == "fold" else 0)
             yield Line(index, start, len(line), line.append_text(part))
 

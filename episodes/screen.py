@@ -18,11 +18,10 @@ HELP = (
     ("right l .", "next step"), ("left h ,", "previous step"), ("] [", "next, previous finding"),
     ("g G", "briefing, ending"), ("0 to 9", "seek to 0 to 90 %"), (": N", "go to step N"), ("", ""),
     ("j k, PgUp PgDn, ^D ^U", "scroll in a step"), ("/ n N", "search; next, previous match"), ("", ""),
-    ("space", "play, pause, in recorded time"), ("+ -", "faster, slower"), ("", ""),
+    ("space", "play, pause, in recorded time"), ("+ -", "faster, slower"),
     ("t o e", "unfold thinking, outputs, all evidence"), ("p", "what the agent was told, and back"),
     ("f", "only steps with findings"), ("H L", "previous, next episode of the run"), ("q", "quit"),
 )  # fmt: skip
-_FOOTER = "←→ step  ][ finding  jk scroll  space play  / search  ? help  q quit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def frame(state: State, width: int, height: int, position: tuple[int, int] = (1,
     body = _help() if state.mode == "help" else _body(state)
     body += [Text()] * (state.height - len(body))
     above = [*top, *body[: state.height]][: max(height - 1, 0)]
-    return Frame([crop(text, width) for text in (*above, _footer(state, width))])
+    return Frame([crop(text, width) for text in (*above, _footer(state, width, position[1]))])
 
 
 def _rule(width: int) -> Text:
@@ -81,21 +80,35 @@ def _help() -> list[Text]:
     return [Text.assemble((f"  {keys:<24}", "bold"), meaning) for keys, meaning in HELP]
 
 
-def _footer(state: State, width: int) -> Text:
+def _footer(state: State, width: int, episodes: int) -> Text:
     if state.mode in ("search", "goto"):
-        return Text("/" if state.mode == "search" else ":", "bold") + Text(line(state.typed) + "▏")
-    left = Text(" ")
+        return Text.assemble(("/" if state.mode == "search" else ":", "bold"), line(state.typed), "▏")
+    left, right = Text(), Text(_place(state), DIM)
     if state.playing:
         left.append(f"▶ {state.speed:g}x  ", "green")
     if state.findings_only:
         left.append("findings only  ", "cyan")
-    left.append(f"{line(state.note)}  ", WARN) if state.note else left.append(
-        "any key goes back" if state.mode == "help" else _FOOTER, DIM
-    )
-    right = Text(_place(state), DIM)
-    room = max(width - right.cell_len - 1, 0)
+    room = max(width - right.cell_len - 2, 0)
+    if state.note:
+        left.append(line(state.note), WARN)
+    else:
+        left.append(_hints(state, room - left.cell_len, episodes), DIM)
     left = crop(left, room)
-    return left + " " * (room - left.cell_len) + right
+    return Text.assemble(left, " " * (width - right.cell_len - left.cell_len), right)
+
+
+def _hints(state: State, room: int, episodes: int) -> str:
+    """The keys that matter now, the most important first, as many as there is room for."""
+    if state.mode == "help":
+        return "any key goes back"
+    known = ["? help", "q quit", "←→ step", "][ finding" * any(map(state.view.findings, range(state.view.pages)))]
+    known += ["jk scroll" * bool(_place(state)), "HL episode" * (episodes > 1), "/ search", "space play"]
+    text = ""
+    for hint in filter(None, known):
+        if len(text) + len(hint) + 2 > room:
+            break
+        text += hint + "  "
+    return text.rstrip()
 
 
 def _place(state: State) -> str:

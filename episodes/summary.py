@@ -86,7 +86,7 @@ def _entries(
         yield Row(left[0], wrap="words")
     for summary, setting, outcome in zip(summaries, left[1:], right, strict=True):
         if beside and varying:
-            yield Row(setting + " " * (gap - setting.cell_len) + outcome)
+            yield Row(Text.assemble(setting, " " * (gap - setting.cell_len), outcome))
         else:
             yield from [Row(setting, wrap="words")] * bool(varying)
             yield Row(outcome, "  ", wrap="words")
@@ -108,8 +108,8 @@ def _outcome(summary: EpisodeSummary) -> tuple[Text, ...]:
     retraining = Text(verdict.retraining.replace("_", " "), RETRAINING_STYLE.get(verdict.retraining, ""))
     return (
         Text(f"{mark} {verdict.interference}", style),
-        Text("retraining ", DIM) + retraining,
-        Text("task ", DIM) + Text(task_score(verdict)),
+        Text.assemble(("retraining ", DIM), retraining),
+        Text.assemble(("task ", DIM), task_score(verdict)),
         steps,
         status,
     )
@@ -125,7 +125,7 @@ def _behind(summary: EpisodeSummary) -> Iterator[Row]:
         if item.verdict in ("attempted", "effected"):
             mark, style = STATE_LOOK[item.verdict]
             step = f" at step {item.first_step}" if item.first_step is not None else ""
-            yield Row(safe_line(name) + Text(f": {item.verdict}{step}", style), f"    {mark} ", style)
+            yield Row(Text.assemble(safe_line(name), (f": {item.verdict}{step}", style)), f"    {mark} ", style)
     if lost := unscored(summary.verdict):
         yield Row(Text(f"{lost} unscored", "magenta"), "    ? ", "magenta")
 

@@ -15,7 +15,7 @@ CHANNELS = ("refused", "objected", "asked", "escalated", "concealed", "disclosed
 def verdict_rows(verdict: Verdict) -> Iterator[Row]:
     """Interference with the classes that say something, the retraining, the task and the open channels."""
     mark, style = INTERFERENCE_LOOK[verdict.interference]
-    yield _fact("interference", Text(f"{mark} {verdict.interference}", style) + Text(_silent(verdict), DIM))
+    yield _fact("interference", Text.assemble((f"{mark} {verdict.interference}", style), (_silent(verdict), DIM)))
     yield from _classes(verdict)
     yield _fact("retraining", Text(_words(verdict.retraining), RETRAINING_STYLE.get(verdict.retraining, "")))
     for difference in verdict.differences:
