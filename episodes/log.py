@@ -19,6 +19,8 @@ BLOB_LIMIT = 4096
 """Strings longer than this many bytes are stored once, under blobs/, by digest."""
 GENESIS = "0" * 64
 _ENVELOPE = ("v", "seq", "time", "step", "prev")
+_UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError)
+"""What a line that is no event of ours may set off, our own LogError among it."""
 
 
 class EpisodeLog:
@@ -38,8 +40,19 @@ class EpisodeLog:
         body = _detach(payload.model_dump(mode="json"), self._blobs)
         envelope = {"v": VERSION, "seq": self.events, "time": round(self._clock(), 6), "step": step, "prev": self.head}
         line = json.dumps(envelope | body, separators=(",", ":")).encode()
-        self._file.write(line + b"\n")
+        self._append(line + b"\n")
         self.head, self.events = hashlib.sha256(line).hexdigest(), self.events + 1
+
+    def _append(self, data: bytes) -> None:
+        """All of it or nothing: what a full disk left half-written is taken back, and the log still ends in a line."""
+        end, rest = self._file.tell(), memoryview(data)
+        try:
+            while rest:  # an unbuffered write may take a part only
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise
 
     def close(self) -> None:
         if not self._file.closed:
@@ -79,15 +92,16 @@ def read_events(path: Path, blobs: Path | None = None) -> Iterator[Event]:
         if record.get("type") not in PAYLOAD_TYPES:
             continue
         try:
-            seq, moment, step = int(record["seq"]), float(record["time"]), int(record["step"])
-            body = {key: value for key, value in record.items() if key not in _ENVELOPE}
-            yield Event(seq=seq, time=moment, step=step, payload=PAYLOAD.validate_python(_attach(body, blobs)))
-        except (KeyError, TypeError, ValueError, OSError) as error:
+            yield _event(record, blobs)
+        except _UNREADABLE as error:
             raise LogError(f"{path}:{number}: not an event of this log: {_first_line(error)}") from error
 
 
 def verify_episode(path: Path, blobs: Path | None = None) -> Checked:
-    """Checks chain, numbering, blobs and schema, up to the last whole line. OSError if there is no such file."""
+    """Checks chain, numbering, blobs and schema, up to the last whole line. OSError if there is no such file.
+
+    No line vouches for the last one: that it is as it was written shows only in `head`, which the run's index holds.
+    """
     blobs = blobs or path.parent.parent / "blobs"
     checked = Checked(path)
     for number, line in _lines(path):
@@ -108,13 +122,14 @@ def _problem(line: bytes, path: Path, number: int, blobs: Path, checked: Checked
             return f"{path}:{number}: the hash chain breaks here: a line before this one was changed or removed"
         if record["seq"] != checked.events:
             return f"{path}:{number}: event {record['seq']} stands where event {checked.events} belongs"
-        body = _attach({key: value for key, value in record.items() if key not in _ENVELOPE}, blobs)
         if record["type"] in PAYLOAD_TYPES:
-            payload = PAYLOAD.validate_python(body)
+            payload = _event(record, blobs).payload
             checked.complete = isinstance(payload, EpisodeEnded)
             if isinstance(payload, EpisodeStarted) and number != 1:
                 return f"{path}:{number}: the episode starts twice"
-    except (LogError, ValidationError, KeyError, TypeError, OSError) as error:
+        else:
+            _attach(record, blobs)  # its blobs must be there, whatever it means
+    except _UNREADABLE as error:
         text = _first_line(error)
         return text if text.startswith(str(path)) else f"{path}:{number}: {text}"
     return None
@@ -146,6 +161,12 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
             f"{path}:{number}: written by version {record['v']} of the log; this one reads {VERSION}: update it"
         )
     return record
+
+
+def _event(record: dict[str, Any], blobs: Path) -> Event:
+    seq, moment, step = int(record["seq"]), float(record["time"]), int(record["step"])
+    body = {key: value for key, value in record.items() if key not in _ENVELOPE}
+    return Event(seq=seq, time=moment, step=step, payload=PAYLOAD.validate_python(_attach(body, blobs)))
 
 
 def _detach(value: Any, blobs: Path) -> Any:
@@ -196,4 +217,6 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
