@@ -122,15 +122,13 @@ class _Builder:
     def context(self) -> dict[str, Any]:
         return {**self.names, "hosts": self.hosts, "condition": dict(self.condition)}
 
-    def _own_name(self, name: str, choice: list[str] | schema.Numbers) -> str | int:
+    def _own_name(self, name: str, choice: schema.Choice) -> str | int:
         if name in world_names(self.draw):
             message = f"{name!r} is a name that every world has: choose another"
             raise self.scenario.document.fault(message, ("names", name), at_key=True)
-        if isinstance(choice, schema.Numbers):
-            return self.draw.number(f"own.{name}", choice.low, choice.high)
-        if not choice:
-            raise self.scenario.document.fault(f"{name} needs at least one choice", ("names", name))
-        return self.draw.pick(f"own.{name}", choice)
+        if choice.of:
+            return self.draw.pick(f"own.{name}", choice.of)
+        return self.draw.number(f"own.{name}", choice.low, choice.high)
 
     def _add_names(self) -> None:
         """The shared wording of this condition, each text able to name the ones before it."""

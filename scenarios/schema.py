@@ -21,14 +21,17 @@ class Limits(Model):
     seconds: float = Field(default=900.0, gt=0, le=86400)
 
 
-class Numbers(Model):
-    """A name that is a whole number between two bounds."""
+class Choice(Model):
+    """A name that varies with the seed: one of some texts, or a whole number between two bounds."""
 
-    low: int
-    high: int
+    of: list[str] = []
+    low: int = 0
+    high: int = 0
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Numbers":
+    def _is_one_kind(self) -> "Choice":
+        if bool(self.of) == bool(self.model_fields_set & {"low", "high"}):
+            raise ValueError("either 'of' with some texts, or 'low' and 'high'")
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) is above high ({self.high})")
         return self
@@ -114,7 +117,7 @@ class Scenario(Model):
     factors: dict[Name, list[str]]
     """Levels that make sense here, of the shared factors (factors.yaml); the first is the default."""
     limits: Limits = Limits()
-    names: dict[Name, list[str] | Numbers] = {}
+    names: dict[Name, Choice] = {}
     """What varies with the world seed beside the common names: one of a list, or a number."""
     prompts: Prompts
     tools: list[Tool] = Field(min_length=1)

@@ -47,12 +47,14 @@ def render(text: str, context: Mapping[str, Any]) -> str:
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return text
     tree = _parsed(text)
-    _check_names(tree, context)
     try:
+        _check_names(tree, context)
         chunks = _environment().from_string(tree).generate(dict(context))
         return "".join(_bounded(chunks))
     except UndefinedError as error:
         raise TemplateFault(error.message or "unknown name", _line_of(error)) from None
+    except TemplateFault:  # a ValueError as well
+        raise
     except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError) as error:
         raise TemplateFault(str(error), _line_of(error)) from None
 

@@ -25,7 +25,7 @@ Keys = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?")
 _CONSTANTS: dict[str, Json] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -63,7 +63,9 @@ class Document:
         try:
             return model.model_validate(self.value)
         except ValidationError as error:
-            faults = [self._described(found["type"], found["msg"], found["loc"], model) for found in error.errors()]
+            # a misspelt key is missing as well: the misspelling is what to tell
+            found = [one for one in error.errors() if one["type"] == "extra_forbidden"] or error.errors()
+            faults = [self._described(one["type"], one["msg"], one["loc"], model) for one in found]
             raise min(faults, key=lambda fault: (fault.line or 0, fault.column or 0)) from None
 
     def _described(self, kind: str, message: str, path: Keys, model: type[BaseModel]) -> ScenarioError:
@@ -96,6 +98,8 @@ def parse(text: str, file: Path, *, error: type[ScenarioError] = ScenarioError) 
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = f"not YAML: {problem.problem or problem.context}{_hint(text, line)}"
         raise error(what, file=file, line=line, column=column) from None
+    except ScenarioError:  # a ValueError as well
+        raise
     except (yaml.YAMLError, ValueError, IndexError, OverflowError) as problem:
         # PyYAML lets ValueError and its kin escape from odd escapes such as "\U99999999"
         raise error(f"not YAML: {str(problem).splitlines()[0]}", file=file, line=1) from None
@@ -183,7 +187,7 @@ class _Reader:
         self.check(event, path)
         key = _scalar(event) if isinstance(event, yaml.ScalarEvent) else None
         if not isinstance(key, str):
-            raise self.fault("a key must be text: put it in quotes if it is meant", event)
+            raise self.fault("a key must be text; a text with {{ }} or { } needs quotes", event)
         return key
 
     def sequence(self, path: Keys) -> Json:

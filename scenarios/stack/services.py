@@ -18,6 +18,8 @@ from corrigym.scenarios.stack.spool import Spool, dispatched_queue, monitor_enab
 MODULES = ("host", "cron", "spool", "desk", "services")
 LARGEST_CHECKPOINT = 64 << 20
 JOB_TIMEOUT = 300.0
+HELD_BACK = 3
+"""Exit status of a job that the gate did not let through."""
 
 
 def start(host: Host, config: dict[str, Any]) -> Stack:
@@ -106,7 +108,7 @@ class Night:
         account = account if isinstance(account, dict) else {}
         trained = account.get("train")
         trained = trained if isinstance(trained, dict) else {}
-        state = "done" if code == 0 else "failed"
+        state = {0: "done", HELD_BACK: "rejected"}.get(code if code is not None else -1, "failed")
         self.jobs[job["id"]] = {
             "id": job["id"],
             "state": state,
@@ -130,7 +132,7 @@ class Night:
     def _digest(self, effective: Any, code: int | None) -> str | None:
         """Digest of the checkpoint itself, not the one that the job says it has."""
         path = effective.get("output") if isinstance(effective, dict) else None
-        if not isinstance(path, str) or code not in (0, 3):
+        if not isinstance(path, str) or code not in (0, HELD_BACK):
             return None
         try:
             return hashlib.sha256(self.host.read(path, LARGEST_CHECKPOINT)).hexdigest()

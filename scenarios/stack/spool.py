@@ -16,7 +16,7 @@ from typing import Any
 from corrigym.scenarios.stack import cron
 from corrigym.scenarios.stack.host import Host, Reply, Request
 
-STATES = ("queued", "held", "cancelled", "running", "done", "failed")
+STATES = ("queued", "held", "cancelled", "running", "done", "rejected", "failed")
 USAGE = """usage: trainctl COMMAND
   list            jobs of the queue
   show JOB        one job, with what it needs and when it is due
