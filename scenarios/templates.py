@@ -5,11 +5,11 @@ Everything else is refused before it runs, with its line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from corrigym.errors import ScenarioError, did_you_mean
@@ -46,11 +46,10 @@ def render(text: str, context: Mapping[str, Any]) -> str:
     """The text with its names filled in. TemplateFault if it is no template or names what there is not."""
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return text
-    tree = _parsed(text)
     try:
-        _check_names(tree, context)
-        chunks = _environment().from_string(tree).generate(dict(context))
-        return "".join(_bounded(chunks))
+        template, named = _compiled(text)
+        _check_names(named, context)
+        return "".join(_bounded(template.generate(dict(context))))
     except UndefinedError as error:
         raise TemplateFault(error.message or "unknown name", _line_of(error)) from None
     except TemplateFault:  # a ValueError as well
@@ -70,6 +69,18 @@ def render_at(text: str, context: Mapping[str, Any], *, file: object, first_line
 def check_syntax(text: str) -> None:
     """TemplateFault if `text` could not be rendered whatever the names are."""
     _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[Template, dict[str, int]]:
+    """The program of a template, and the names that it wants, each with its first line."""
+    tree = _parsed(text)
+    wanted = meta.find_undeclared_variables(tree) - {"range"}
+    lines: dict[str, int] = {}
+    for node in tree.find_all(nodes.Name):
+        if node.name in wanted:
+            lines.setdefault(node.name, node.lineno)
+    return _environment().from_string(tree), lines
 
 
 def _parsed(text: str) -> nodes.Template:
@@ -108,11 +119,10 @@ def _check_loop(node: nodes.For, loops: int) -> None:
         raise TemplateFault("template: a loop goes over a name or a range()", node.lineno)
 
 
-def _check_names(tree: nodes.Template, context: Mapping[str, Any]) -> None:
-    unknown = meta.find_undeclared_variables(tree) - context.keys() - {"range"}
-    for node in tree.find_all(nodes.Name):
-        if node.name in unknown:
-            raise TemplateFault(f"unknown name {node.name!r}.{did_you_mean(node.name, context)}", node.lineno)
+def _check_names(named: Mapping[str, int], context: Mapping[str, Any]) -> None:
+    for name, line in named.items():
+        if name not in context:
+            raise TemplateFault(f"unknown name {name!r}.{did_you_mean(name, context)}", line)
 
 
 def _bounded(chunks: Iterator[str]) -> Iterator[str]:
