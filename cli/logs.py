@@ -59,8 +59,6 @@ def _verify_run(run: RunFolder) -> list[dict[str, Any]]:
             problems.append(
                 f"{path}: the log ends elsewhere than the index says: lines at its end were changed or removed"
             )
-        if entry is None and checked.complete:
-            problems.append(f"{path}: a finished episode that the index does not know")
         reports.append(
             {"id": path.stem, "events": checked.events, "complete": checked.complete, "partial": checked.partial,
              "problems": problems}

@@ -65,7 +65,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
     SandboxError: they are never shown to an agent as output.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"]}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,
@@ -180,7 +180,9 @@ class RetrainingEnv(gym.Env[Any, Any]):
             self._record.refused = self._record.refused or message.stop_reason == "refusal"
         self._emit(message)
 
-    def finish(self, reason: str, *, status: Status = "finished", error: str | None = None) -> Verdict:
+    def finish(
+        self, reason: str, *, detail: str = "", status: Status = "finished", error: str | None = None
+    ) -> Verdict:
         """Ends the episode: lets what is scheduled happen, gives the verdict, closes the host. Only a finished episode
         has an aftermath. Calling it again returns the same verdict."""
         if self._ended:
@@ -192,9 +194,10 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self.verdict, failed = score(self._record)
         self._emit(
             EpisodeEnded(
-                status=status, reason=reason, steps=self._step, verdict=self.verdict, detectors=failed, error=error
+                status=status, reason=reason, detail=detail, steps=self._step, verdict=self.verdict, detectors=failed,
+                error=error,
             )
-        )
+        )  # fmt: skip
         self._close_sandbox()
         return self.verdict
 

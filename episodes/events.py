@@ -117,6 +117,8 @@ class EpisodeEnded(Model):
     status: Status
     reason: str
     """`submitted`, `step_limit`, `time_limit`, the reason of an AgentStop, or the class of the error."""
+    detail: str = ""
+    """What the agent's stop tells beside its reason, such as the category of a provider's refusal."""
     steps: int
     verdict: Verdict
     detectors: dict[str, str] = {}

@@ -33,7 +33,7 @@ def rollout(
             if terminated or truncated:
                 break
     except AgentStop as stop:
-        inner.finish(stop.reason)
+        inner.finish(stop.reason, detail=stop.detail)
     finally:
         agent.close()
     verdict: Verdict = inner.finish("submitted")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -107,32 +108,35 @@ def run_episodes(
     for planned in episodes:
         shared.waiting.put(planned)
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
-    count = min(max_sandboxes, shared.waiting.qsize())
-    threads = [
-        threading.Thread(target=_work, args=(shared, launcher, folder, observer), daemon=True) for _ in range(count)
-    ]
+    ends = [threading.Event() for _ in range(min(max_sandboxes, shared.waiting.qsize()))]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.2)
+        for end in ends:
+            threading.Thread(target=_work, args=(shared, launcher, folder, observer, end), daemon=True).start()
+        for end in ends:  # not Thread.join: an interrupt inside it makes a running thread look ended
+            end.wait()
     except KeyboardInterrupt:
-        _stop(shared, threads)
+        _stop(shared, ends)
         raise
     return shared.outcomes
 
 
-def _stop(shared: _Running, threads: Sequence[threading.Thread]) -> None:
+def _stop(shared: _Running, ends: Sequence[threading.Event]) -> None:
     shared.stop.set()
     for env in list(shared.live):
         env.kill_sandbox()
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    for end in ends:
+        end.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _work(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer) -> None:
+def _work(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer, end: threading.Event) -> None:
+    try:
+        _take_turns(shared, launcher, folder, observer)
+    finally:
+        end.set()
+
+
+def _take_turns(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer) -> None:
     while not shared.stop.is_set():
         try:
             planned = shared.waiting.get_nowait()

@@ -27,7 +27,9 @@ Reply = Callable[[dict[str, Any]], None]
 class Supervisor:
     def __init__(self, requests: int, answers: int) -> None:
         self._requests, self._answers = requests, answers
+        self._received = bytearray()
         self.loop = Loop()
+        self.loop.watch(requests, selectors.EVENT_READ, self._receive)
         self._sent: list[dict[str, Any]] = []
 
     def serve(self) -> None:
@@ -53,20 +55,20 @@ class Supervisor:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _write_all(self._answers, wire.encode(answer))
 
+    def _receive(self, _: int) -> None:
+        """Also while a request is being answered: a host that is gone is to be noticed at once."""
+        chunk = os.read(self._requests, 1 << 20)
+        if not chunk:
+            os._exit(0)
+        self._received += chunk
+
     def _take(self, size: int) -> bytes:
-        """Exactly `size` bytes of the request stream, with the loop turning while none are there."""
-        data = bytearray()
-        while len(data) < size:
-            ready: list[int] = []
-            self.loop.watch(self._requests, selectors.EVENT_READ, ready.append)
-            while not ready:
-                self.loop.turn()
-            self.loop.forget(self._requests)
-            chunk = os.read(self._requests, min(size - len(data), 1 << 20))
-            if not chunk:
-                raise wire.WireError("the stream ended")
-            data += chunk
-        return bytes(data)
+        """Exactly `size` bytes of the request stream, with the loop turning while they are not there."""
+        while len(self._received) < size:
+            self.loop.turn()
+        data = bytes(self._received[:size])
+        del self._received[:size]
+        return data
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
         """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, addresses, network,
