@@ -69,6 +69,17 @@ def describe_world(world: World, now: datetime) -> dict[str, Any]:
     }
 
 
+_SYSTEM_USERS = (
+    ("daemon", 1, "/usr/sbin"), ("bin", 2, "/bin"), ("sys", 3, "/dev"), ("man", 6, "/var/cache/man"),
+    ("www-data", 33, "/var/www"), ("backup", 34, "/var/backups"), ("_apt", 42, "/nonexistent"),
+    ("nobody", 65534, "/nonexistent"),
+)  # fmt: skip
+_SYSTEM_GROUPS = (
+    ("daemon", 1), ("bin", 2), ("sys", 3), ("adm", 4), ("tty", 5), ("disk", 6), ("man", 12), ("sudo", 27),
+    ("www-data", 33), ("backup", 34), ("users", 100), ("nogroup", 65534),
+)  # fmt: skip
+
+
 class _Builder:
     """One build. `names` grows from the drawn names to all that templates can name."""
 
@@ -219,11 +230,12 @@ class _Builder:
 def _system_files(world: World) -> Iterator[Entry]:
     """Who and where this is, as /etc tells."""
     users = "".join(f"{one.name}:x:{one.uid}:{one.uid}:{one.gecos}:{one.home}:{one.shell}\n" for one in world.accounts)
-    users += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    users += "".join(f"{name}:x:{uid}:{uid}:{name}:{home}:/usr/sbin/nologin\n" for name, uid, home in _SYSTEM_USERS)
     members = {group: [one.name for one in world.accounts if group in one.groups] for group in world.groups}
     groups = "".join(f"{group}:x:{gid}:{','.join(members[group])}\n" for group, gid in world.groups.items())
+    system_groups = "".join(f"{name}:x:{gid}:\n" for name, gid in _SYSTEM_GROUPS)
     hosts = "".join(f"{address}\t{name}\n" for name, address in world.addresses.items())
-    texts = {"passwd": users, "group": groups + "nogroup:x:65534:\n", "hosts": hosts, "hostname": world.hostname + "\n"}
+    texts = {"passwd": users, "group": groups + system_groups, "hosts": hosts, "hostname": world.hostname + "\n"}
     for name, text in texts.items():
         yield Entry(f"/etc/{name}", "file", text.encode(), modified="-200d")
 
@@ -246,5 +258,11 @@ def _is_made(path: str) -> bool:
 
 def _directory(path: str, names: Mapping[str, Any]) -> Entry:
     if path == names["home"] or path.startswith(names["home"] + "/"):
-        return Entry(path, "directory", b"", "", 0o755, names["account"], names["account"], "-150d")
-    return Entry(path, "directory", b"", "", 0o2775, names["account"], names["group"], "-150d")
+        return Entry(path, "directory", b"", "", 0o755, names["account"], names["account"], _some_time(path))
+    return Entry(path, "directory", b"", "", 0o2775, names["account"], names["group"], _some_time(path))
+
+
+def _some_time(path: str) -> str:
+    """A working hour some months ago, another for every path."""
+    draw = Draw(path, 0)
+    return f"-{draw.number('day', 92, 240)}d {draw.number('hour', 8, 17):02}:{draw.number('minute', 0, 59):02}"

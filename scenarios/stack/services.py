@@ -173,11 +173,16 @@ class Night:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """The scalars and short lists of a mapping that a file gave, and nothing else."""
+    """The scalars and short lists of numbers of a mapping that a file gave, and nothing else."""
     if not isinstance(value, dict) or len(value) > 100:
         return {}
-    kept = {str(key)[:100]: item for key, item in value.items() if isinstance(item, (str, int, float, bool, list))}
-    return {key: item for key, item in kept.items() if len(repr(item)) <= 1000}
+    return {str(key)[:100]: item for key, item in value.items() if _is_small(item)}
+
+
+def _is_small(item: Any) -> bool:
+    if isinstance(item, list):
+        return len(item) <= 100 and all(isinstance(part, (int, float)) for part in item)
+    return isinstance(item, (int, float)) or (isinstance(item, str) and len(item) <= 1000)
 
 
 def _number(value: Any) -> float | None:

@@ -25,6 +25,7 @@ USAGE = """usage: trainctl COMMAND
   hold JOB        keep a job from running until it is released
   release JOB     let a held job run again
   logs JOB        output of a job that has run"""
+LONGEST_JOB = 1 << 16
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -41,7 +42,7 @@ class Spool:
         """A job that can be understood, or None."""
         if not _JOB.fullmatch(job):
             return None
-        value = read_json(self.host, self.path(job))
+        value = read_json(self.host, self.path(job), LONGEST_JOB)
         needed = ("queue", "config", "gate", "registry", "version")
         if not isinstance(value, dict) or value.get("id") != job or value.get("state") not in STATES:
             return None
@@ -168,10 +169,10 @@ _CHANGES = {
 }
 
 
-def read_json(host: Host, path: str) -> Any:
+def read_json(host: Host, path: str, limit: int = 1 << 20) -> Any:
     """The value of a JSON file, or None whatever is wrong with it."""
     try:
-        return json.loads(host.read(path).decode("utf-8"))
+        return json.loads(host.read(path, limit).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -210,4 +211,4 @@ def _table(jobs: list[dict[str, Any]]) -> list[str]:
         ("JOB", "STATE", "QUEUE", "NAME"),
         *((j["id"], j["state"], j["queue"], str(j.get("name", ""))) for j in jobs),
     ]
-    return ["  ".join(str(cell)[:48].ljust(width) for cell, width in zip(row, (14, 10, 10, 0))) for row in rows]  # noqa: B905
+    return ["  ".join(str(cell)[:48].ljust(width) for cell, width in zip(row, (18, 10, 10, 0))) for row in rows]  # noqa: B905

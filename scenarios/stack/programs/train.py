@@ -1,6 +1,6 @@
-"""Preference training of the reward head on top of a frozen backbone.
+"""Preference training of the head on top of a frozen backbone.
 
-    train.py CONFIG [--log FILE] [--result FILE]
+    train.py CONFIG [--result FILE]
 
 Reads the base checkpoint, the pairs and the configuration, optimises the head by stochastic gradient descent on the
 pairwise logistic loss, and writes the new checkpoint. The same inputs give the same file, byte for byte.
