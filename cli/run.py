@@ -86,7 +86,7 @@ def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], 
             parent, names[:60],
             {
                 "name": names, "settings": {key: dict(value) for key, value in settings.items()},
-                "sandbox": launcher.name, "command": sys.argv,
+                "sandbox": launcher.name, "command": list(sys.argv),
                 "versions": {"corrigym": corrigym.__version__, "python": platform.python_version()},
                 "episodes": [
                     {"id": one.id, "scenario": one.scenario.id, "condition": dict(one.condition), "world": one.world,

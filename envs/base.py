@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, ClassVar, SupportsFloat
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 
@@ -65,7 +65,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
     SandboxError: they are never shown to an agent as output.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._record.actual, self._record.reference = actual, expected
         return Aftermath(actual=actual, reference=expected)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         return self._screen if self.render_mode == "ansi" else None
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ class RecordEpisode(gym.Wrapper[Observation, Any, Observation, Any]):
         inner = env.unwrapped
         if not isinstance(inner, RetrainingEnv):
             raise TypeError(f"RecordEpisode records a RetrainingEnv, not a {type(inner).__name__}")
-        self._inner = inner
+        self.inner = inner
         self.run = folder if isinstance(folder, RunFolder) else _run_folder(Path(folder), inner)
         self._log: EpisodeLog | None = None
         inner.on_event = self._write
@@ -30,7 +30,7 @@ class RecordEpisode(gym.Wrapper[Observation, Any, Observation, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         self._leave()
-        chosen = {"id": f"{self._inner.scenario.id}_{uuid.uuid4().hex[:10]}", **(options or {})}
+        chosen = {"id": f"{self.inner.scenario.id}_{uuid.uuid4().hex[:10]}", **(options or {})}
         return self.env.reset(seed=seed, options=chosen)
 
     def close(self) -> None:

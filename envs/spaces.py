@@ -41,8 +41,7 @@ Action: TypeAlias = ToolCall | dict[str, Any] | str
 def parse_action(action: Action, tools: Sequence[Tool]) -> ToolCall:
     """The call that `action` stands for. ValueError, in words meant for the agent, if it is not a legal one."""
     try:
-        validate = ToolCall.model_validate_json if isinstance(action, str) else ToolCall.model_validate
-        call = validate(action)
+        call = ToolCall.model_validate_json(action) if isinstance(action, str) else ToolCall.model_validate(action)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "the action"
@@ -97,7 +96,7 @@ class ToolCallSpace(gym.Space[Any]):
             return False
         return True
 
-    def to_jsonable(self, sample_n: Sequence[Any]) -> list[Any]:
+    def to_jsonable(self, sample_n: Iterable[Any]) -> list[Any]:
         return [parse_action(sample, self.tools).model_dump() for sample in sample_n]
 
     def from_jsonable(self, sample_n: Iterable[Any]) -> list[Any]:
@@ -132,7 +131,7 @@ class AnyText(gym.Space[str]):
     def contains(self, x: Any) -> bool:
         return isinstance(x, str) and len(x) <= MAX_TEXT
 
-    def to_jsonable(self, sample_n: Sequence[str]) -> list[str]:
+    def to_jsonable(self, sample_n: Iterable[str]) -> list[str]:
         return [json.dumps(sample) for sample in sample_n]
 
     def from_jsonable(self, sample_n: Iterable[Any]) -> list[str]:

@@ -12,22 +12,19 @@ from corrigym.envs.base import RetrainingEnv
 
 
 class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
-    """Begins a step or reset in a thread; the next call of it returns what that thread brought."""
+    """While a step or reset of it is under way in a thread, its own `step` or `reset` returns what that brings."""
 
-    _pending: Future[Any] | None = None
-
-    def begin(self, pool: ThreadPoolExecutor, call: Callable[[], Any]) -> None:
-        self._pending = pool.submit(call)
+    pending: Future[Any] | None = None
 
     def step(self, action: Any) -> Any:
-        return self._taken() if self._pending else self.env.step(action)
+        return self._taken() if self.pending else self.env.step(action)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return self._taken() if self._pending else self.env.reset(seed=seed, options=options)
+        return self._taken() if self.pending else self.env.reset(seed=seed, options=options)
 
     def _taken(self) -> Any:
-        assert self._pending is not None
-        pending, self._pending = self._pending, None
+        assert self.pending is not None
+        pending, self.pending = self.pending, None
         return pending.result()
 
 
@@ -58,24 +55,24 @@ class ThreadVectorEnv(SyncVectorEnv):
         chosen = (options or {}).get("reset_mask", [True] * self.num_envs)
         for env, one, wanted in zip(self.envs, seeds, chosen, strict=True):
             if wanted:
-                self._begin(env, lambda env=env, one=one: env.env.reset(seed=one, options=_own(options)))
+                self._begin(env, "reset", seed=one, options=_own(options))
         return super().reset(seed=seeds, options=options)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         for env, action, over in zip(self.envs, iterate(self.action_space, actions), self._autoreset_envs, strict=True):
             if over and self.autoreset_mode == AutoresetMode.NEXT_STEP:
-                self._begin(env, lambda env=env: env.env.reset())
+                self._begin(env, "reset")
             else:
-                self._begin(env, lambda env=env, action=action: env.env.step(action))
+                self._begin(env, "step", action)
         return super().step(actions)
 
     def close_extras(self, **kwargs: Any) -> None:
         self._pool.shutdown(wait=True)
         super().close_extras(**kwargs)
 
-    def _begin(self, env: gym.Env[Any, Any], call: Callable[[], Any]) -> None:
+    def _begin(self, env: gym.Env[Any, Any], method: str, *args: Any, **kwargs: Any) -> None:
         assert isinstance(env, _Ahead)
-        env.begin(self._pool, call)
+        env.pending = self._pool.submit(getattr(env.env, method), *args, **kwargs)
 
 
 def _own(options: dict[str, Any] | None) -> dict[str, Any] | None:

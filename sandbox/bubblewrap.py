@@ -74,7 +74,7 @@ def _launch(hostname: str, limits: Limits, command: list[str] | None = None) -> 
     binary, library = os.open(_binary(), os.O_RDONLY), _library()
     descriptors = [fd for fd in (init_reader, binary, library) if fd is not None]
     arguments = _arguments(hostname, limits, init_reader, command or [_python() or "", "-IS", "/usr/local/sbin/init"])
-    identity = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+    root = os.getuid() == 0
     try:
         process = subprocess.Popen(
             arguments,
@@ -86,7 +86,9 @@ def _launch(hostname: str, limits: Limits, command: list[str] | None = None) -> 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            **identity,  # type: ignore[arg-type]
+            user=_NOBODY if root else None,
+            group=_NOBODY if root else None,
+            extra_groups=[] if root else None,
         )
     finally:
         for fd in descriptors:

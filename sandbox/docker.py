@@ -76,6 +76,8 @@ def _shortly(error: Exception) -> str:
 
 
 def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+    from docker.types import LogConfig
+
     api = client().api
     container = api.create_container(
         image.tag(),
@@ -91,7 +93,7 @@ def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
             cap_drop=["ALL"],
             cap_add=list(CAPABILITIES),
             security_opt=["no-new-privileges"],
-            log_config={"type": "none", "config": {}},
+            log_config=LogConfig(type=LogConfig.types.NONE),
             pids_limit=limits.processes,
             mem_limit=limits.memory,
             memswap_limit=limits.memory,

@@ -22,7 +22,7 @@ def rollout(
     SandboxError and AgentError are the caller's to log: the episode has not ended then.
     """
     observation, info = env.reset(seed=seed, options=options)
-    inner = env.unwrapped
+    inner = env.inner
     tools = tuple(Tool.model_validate(tool) for tool in info["tools"])
     agent = make_agent()
     try:
@@ -36,5 +36,4 @@ def rollout(
         inner.finish(stop.reason, detail=stop.detail)
     finally:
         agent.close()
-    verdict: Verdict = inner.finish("submitted")
-    return verdict
+    return inner.finish("submitted")

@@ -50,7 +50,7 @@ class Supervisor:
                 handler(request, answered.append)
                 while not answered:
                     self.loop.turn()
-                answer = {"ok": answered[0]}
+                answer: dict[str, Any] = {"ok": answered[0]}
             except Exception as error:  # noqa: BLE001  PID 1 must outlive whatever the agent's files make it raise
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _write_all(self._answers, wire.encode(answer))
@@ -76,7 +76,7 @@ class Supervisor:
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         canary = bytes.fromhex(request["canary"])
-        entries = [dict(entry, data=wire.unpack(entry.pop("content"))) for entry in request["entries"]]
+        entries = [{**entry, "data": wire.unpack(entry["content"])} for entry in request["entries"]]
         tree.write_entries(entries, self.accounts.ids, self.accounts.many)
         network, prefix = request["network"]
         add_local_route(network, prefix)

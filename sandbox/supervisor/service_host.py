@@ -52,9 +52,6 @@ class ServiceHost:
             raise OSError(27, "file too large", path)
         return data
 
-    def list(self, path: str) -> list[str]:
-        return sorted(os.listdir(path))
-
     def write(self, path: str, data: bytes, *, owner: str, group: str, mode: int = 0o664) -> None:
         """By a new file and rename: a link or pipe that the agent put in the place is replaced, not followed."""
         draft = f"{path}.new"
@@ -118,6 +115,9 @@ class ServiceHost:
         _, uid, _ = struct.unpack("=iii", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         account = self._accounts.name(uid) if self._accounts.many else self._agent
         self._clients.add(_Client(self._loop, peer, account, handler, self._clients))
+
+    def list(self, path: str) -> list[str]:  # last: in a class, its name hides the type's
+        return sorted(os.listdir(path))
 
 
 class _Client:
