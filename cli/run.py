@@ -1,10 +1,10 @@
 """`corrigym run`."""
 
 import argparse
+import contextlib
 import platform
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from corrigym.cli.conditions import parse_conditions
 from corrigym.cli.output import console, messages, print_json
 from corrigym.cli.progress import RunProgress
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder
-from corrigym.episodes.summary import episode_summary, render_summaries
-from corrigym.errors import CorrigymError
+from corrigym.episodes.summary import EpisodeSummary, episode_summary, render_summaries
+from corrigym.errors import CorrigymError, LogError
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher, remove_orphans
 from corrigym.scenarios.build import resolve_condition
-from corrigym.scenarios.loader import LoadedScenario, ScriptStep, load_scenario, load_script, render_script
-from corrigym.scenarios.world import World
+from corrigym.scenarios.loader import LoadedScenario, load_scenario
+from corrigym.scenarios.trajectories import script_loader
 from corrigym.studies.runner import Outcome, Planned, plan, run_episodes
 
 DEFAULTS: Mapping[str, Any] = {
@@ -66,16 +66,9 @@ def _plan(options: argparse.Namespace, values: Mapping[str, Any]) -> list[Planne
     chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
     for reference in options.scenarios:
         scenario = load_scenario(reference)
-        factory = make_agent(values["agent"], load_steps=partial(_load_steps, scenario))
+        factory = make_agent(values["agent"], load_steps=script_loader(scenario))
         chosen.append((scenario, resolve_condition(scenario, given), factory))
     return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
-
-
-def _load_steps(scenario: LoadedScenario, script: str | Path) -> Callable[[World], list[ScriptStep]]:
-    """A trajectory that the scenario ships, by its name, or a script of the user's, by its file."""
-    path = script if isinstance(script, Path) else scenario.trajectory(script)
-    loaded = load_script(path, [tool.name for tool in scenario.definition.tools])
-    return lambda world: render_script(loaded, world)
 
 
 def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], launcher: Launcher) -> RunFolder:
@@ -100,7 +93,7 @@ def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], 
 
 
 def _report(options: argparse.Namespace, folder: RunFolder, outcomes: list[Outcome], launcher: Launcher) -> None:
-    summaries = [episode_summary(path) for path in folder.episodes()]
+    summaries = list(_summaries(folder))
     logged = {summary.id for summary in summaries}
     unlogged = [outcome for outcome in outcomes if outcome.planned.id not in logged]
     if options.json:
@@ -113,6 +106,13 @@ def _report(options: argparse.Namespace, folder: RunFolder, outcomes: list[Outco
     for outcome in outcomes:
         if outcome.error:
             print(f"corrigym: {outcome.planned.id}: {outcome.error}", file=sys.stderr)
+
+
+def _summaries(folder: RunFolder) -> Iterator[EpisodeSummary]:
+    """Of every episode whose log says at least how it started."""
+    for path in folder.episodes():
+        with contextlib.suppress(LogError):
+            yield episode_summary(path)
 
 
 def _never_started(outcome: Outcome, launcher: Launcher) -> dict[str, Any]:

@@ -46,17 +46,12 @@ class RecordEpisode(gym.Wrapper[Observation, Any, Observation, Any]):
     def _write(self, payload: Payload, step: int) -> None:
         if isinstance(payload, EpisodeStarted):
             self._log = self.run.open_log(payload.id)
-            self._note_isolation(payload)
+            self.run.note_isolation(payload.sandbox, payload.isolation)
         assert self._log is not None
         self._log.write(payload, step)
         if isinstance(payload, EpisodeEnded):
             self.run.add_to_index(self._log, _index_entry(self._log.path.stem, payload))
             self._leave()
-
-    def _note_isolation(self, started: EpisodeStarted) -> None:
-        facts = self.run.facts
-        if "isolation" not in facts:
-            self.run.write_facts({**facts, "isolation": {started.sandbox: started.isolation}})
 
 
 def _index_entry(identifier: str, ended: EpisodeEnded) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._guard = threading.Lock()
 
     @classmethod
     def create(cls, parent: Path, name: str, facts: Mapping[str, Json]) -> "RunFolder":
@@ -48,13 +50,21 @@ class RunFolder:
         draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         draft.replace(self.path / "run.json")
 
+    def note_isolation(self, launcher: str, isolation: Mapping[str, Json]) -> None:
+        """What is in force, once it is known: it is the same for all episodes of a launcher."""
+        with self._guard:
+            facts = self.facts
+            if launcher not in facts.setdefault("isolation", {}):
+                facts["isolation"][launcher] = dict(isolation)
+                self.write_facts(facts)
+
     def open_log(self, episode: str) -> EpisodeLog:
         return EpisodeLog(self.path / "episodes" / f"{episode}.jsonl", self.path / "blobs")
 
     def add_to_index(self, log: EpisodeLog, entry: Mapping[str, Json]) -> None:
         """A line for an episode that ended, with the head of its chain: what `verify` compares the log with."""
         line = json.dumps({**entry, "events": log.events, "head": log.head}, separators=(",", ":"))
-        with (self.path / "index.jsonl").open("a", encoding="utf-8") as index:
+        with self._guard, (self.path / "index.jsonl").open("a", encoding="utf-8") as index:
             index.write(line + "\n")
 
     def index(self) -> list[dict[str, Any]]:
