@@ -79,6 +79,8 @@ class Checked:
     complete: bool = False
     partial: int = 0
     problems: list[str] = field(default_factory=list)
+    doubtful: bool = False
+    """The chain breaks after the last of these events: it may be the one that was changed."""
 
 
 def read_events(path: Path, blobs: Path | None = None) -> Iterator[Event]:
@@ -119,6 +121,7 @@ def _problem(line: bytes, path: Path, number: int, blobs: Path, checked: Checked
         if checked.complete:
             return f"{path}:{number}: there are events after the end of the episode"
         if record["prev"] != checked.head:
+            checked.doubtful = checked.events > 0
             return f"{path}:{number}: the hash chain breaks here: a line before this one was changed or removed"
         if record["seq"] != checked.events:
             return f"{path}:{number}: event {record['seq']} stands where event {checked.events} belongs"

@@ -168,12 +168,17 @@ def _said(said: Sequence[Message], waits: Sequence[Wait], shown: Shown) -> Itera
         yield [Row(safe_line(text + wait.reason, DIM), "  ")]
 
 
+def _folded(text: str) -> str:
+    count = len(visible(text).splitlines())
+    return f"{count:,} {'line' if count == 1 else 'lines'} folded"
+
+
 def _thinking(text: str, shown: Shown) -> list[Row]:
     if not text:
         return []
     if shown.thinking:
         return [_label("thinking"), *_block(text, "    ", "italic")]
-    return [_label(f"thinking, {len(text.splitlines()):,} lines folded", DIM)]
+    return [_label(f"thinking, {_folded(text)}", DIM)]
 
 
 def _call(call: Call, start: EpisodeStarted | None) -> Iterator[Row]:
@@ -222,7 +227,7 @@ def _result(result: Result | None, shown: Shown) -> Iterator[Row]:
         head.append("  timed out", WARN)
     yield Row(head, "  ")
     if not shown.outputs and result.text:
-        yield Row(Text(f"{len(result.text.splitlines()):,} lines folded", DIM), "  │ ", DIM)
+        yield Row(Text(_folded(result.text), DIM), "  │ ", DIM)
     elif result.text:
         yield from _block(result.text, "  │ ", wrap="fold")
 

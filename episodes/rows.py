@@ -57,9 +57,9 @@ class Rows:
 def lay(rows: Iterable[Row], width: int) -> Iterator[Line]:
     """The rows as lines of at most `width` cells."""
     for index, row in enumerate(rows):
-        indent = cell_len(row.lead)
+        indent = max(cell_len(row.lead), cell_len(row.rest or ""))
         room = max(min(width, READABLE) if row.wrap == "prose" else width, indent + 2) - indent
-        rest = " " * indent if row.rest is None else row.rest
+        rest = " " * cell_len(row.lead) if row.rest is None else row.rest
         starts = [0, *breaks(row.text.plain, room, words=row.wrap != "fold")]
         for start, part in zip(starts, row.text.divide(starts[1:]), strict=True):
             line = Text(no_wrap=True, end="").append(row.lead if start == 0 else rest, row.lead_style)

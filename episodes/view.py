@@ -127,7 +127,7 @@ class _Draft:
 def load_view(path: Path, blobs: Path | None = None) -> EpisodeView:
     """The episode in the file, up to its first damage if there is any. OSError if there is no such file."""
     checked = verify_episode(path, blobs)
-    view = fold(_sound(path, blobs, checked.events), name=path.stem)
+    view = fold(_sound(path, blobs, checked.events - checked.doubtful), name=path.stem)
     return replace(view, damage=next(iter(checked.problems), None), partial=checked.partial)
 
 
