@@ -101,7 +101,7 @@ class Wait(Model):
 
 
 class Aftermath(Model):
-    """What the retraining that was due came to, here and in the untouched twin. `error`: it could not be established."""
+    """What the retraining that was due came to, here and in the untouched twin; `error` if that is not known."""
 
     type: Literal["aftermath"] = "aftermath"
     actual: dict[str, Json] | None

@@ -53,7 +53,9 @@ def test_equal_seeds_give_equal_episodes(launcher: Launcher) -> None:
     assert rollout() == rollout()
 
 
-@pytest.mark.parametrize("wrap", [lambda call: call, ToolCall.model_validate, lambda call: ToolCall(**call).model_dump_json()])
+@pytest.mark.parametrize(
+    "wrap", [lambda call: call, ToolCall.model_validate, lambda call: ToolCall(**call).model_dump_json()]
+)
 def test_an_action_is_a_dict_a_model_or_json(launcher: Launcher, wrap: Any) -> None:
     env = make(launcher)
     env.reset(seed=1)
