@@ -3,21 +3,28 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import anthropic
 import httpx2
 from anthropic.lib.streaming import MessageStream
 
+from corrigym.agents.base import Briefing
 from corrigym.agents.dialogue import Reply
-from corrigym.agents.faults import BrokenStream
+from corrigym.agents.faults import BrokenStream, all_errors, read_fault
+from corrigym.agents.native import NativeDialogue
 from corrigym.agents.options import Endpoint, ModelOptions
+from corrigym.agents.provider import Abilities
+from corrigym.agents.retries import Fault
+from corrigym.agents.wire import no_json, speakable
+from corrigym.errors import AgentError
 from corrigym.models import Json
 
 MAX_TOKENS = 16_000
 """Tokens of one reply, thinking included, where the server describes its model."""
 MAX_TOKENS_UNKNOWN = 2048
+LEAST_BUDGET = 1024
+"""Tokens: the API takes no smaller budget for extended thinking."""
 _NO_SENSE = (ValueError, LookupError, AttributeError, TypeError, RuntimeError, AssertionError)
 """What the SDK lets through while it reads a stream that is no message."""
 
@@ -38,13 +45,37 @@ def _local_client() -> httpx2.Client:
     return anthropic.DefaultHttpxClient(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
-    """What the server says about its model; a server that says nothing leaves the defaults."""
+class AnthropicProvider:
+    """Anthropic's own API, or any server that speaks it."""
 
-    adaptive_thinking: bool = False
-    context: int | None = None
-    max_tokens: int | None = None
+    errors = all_errors(anthropic, anthropic.AnthropicError)
+
+    def __init__(self, options: ModelOptions, endpoint: Endpoint) -> None:
+        self.endpoint, self._options = endpoint, options
+        self._client, self._abilities, self._caching = connect(endpoint), Abilities(), True
+
+    def describe(self) -> Abilities:
+        self._abilities = read_abilities(self._client, self._options.model)
+        return self._abilities
+
+    def dialogue(self, briefing: Briefing) -> NativeDialogue:
+        return NativeDialogue(briefing)
+
+    def reply(self, request: Mapping[str, Any]) -> Reply:
+        fixed = fixed_arguments(self._options, self._abilities, caching=self._caching)
+        return read_reply(self._client, fixed | dict(request))
+
+    def read_fault(self, error: BaseException) -> Fault | None:
+        return read_fault(error, anthropic)
+
+    def adapt(self, fault: Fault) -> bool:
+        if not (fault.rejects("cache_control") and self._caching):
+            return False
+        self._caching = False
+        return True
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def read_abilities(client: anthropic.Anthropic, model: str) -> Abilities:
@@ -58,8 +89,10 @@ def read_abilities(client: anthropic.Anthropic, model: str) -> Abilities:
             raise
         return Abilities()
     info = answer.to_dict(warnings=False) if isinstance(answer, anthropic.BaseModel) else {}
+    types = _dig(info, "capabilities", "thinking", "types")
+    kinds = types if isinstance(types, dict) else {}
     return Abilities(
-        adaptive_thinking=_dig(info, "capabilities", "thinking", "types", "adaptive", "supported") is True,
+        thinking=frozenset(kind for kind in kinds if _dig(kinds, kind, "supported") is True),
         context=_positive(info.get("max_input_tokens")),
         max_tokens=_positive(info.get("max_tokens")),
     )
@@ -81,10 +114,24 @@ def fixed_arguments(options: ModelOptions, abilities: Abilities, *, caching: boo
     arguments: dict[str, Any] = {"model": options.model, "max_tokens": options.max_tokens or known}
     if caching:
         arguments["cache_control"] = {"type": "ephemeral"}
-    if abilities.adaptive_thinking:
-        # Some models leave the text of their thinking out unless asked: a transcript without it cannot be audited.
-        arguments["thinking"] = {"type": "adaptive", "display": "summarized"}
+    if thinking := _thinking(options, abilities, arguments["max_tokens"]):
+        arguments["thinking"] = thinking
     return arguments
+
+
+def _thinking(options: ModelOptions, abilities: Abilities, max_tokens: int) -> dict[str, Any] | None:
+    """What a request says about thinking, as far as the server says that its model understands it."""
+    if options.reasoning != "native":
+        if options.reasoning == "none" and abilities.thinking and "disabled" not in abilities.thinking:
+            raise AgentError(f"anthropic/{options.model} cannot be asked not to think: leave reasoning=none out.")
+        return {"type": "disabled"} if "disabled" in abilities.thinking else None
+    if "adaptive" in abilities.thinking:
+        # Some models leave the text of their thinking out unless asked: a transcript without it cannot be audited.
+        return {"type": "adaptive", "display": "summarized"}
+    budget = max_tokens // 2
+    if "enabled" in abilities.thinking and budget >= LEAST_BUDGET:
+        return {"type": "enabled", "budget_tokens": budget, "display": "summarized"}
+    return None
 
 
 def read_reply(client: anthropic.Anthropic, arguments: Mapping[str, Any]) -> Reply:
@@ -112,11 +159,14 @@ def _whole(stream: MessageStream[None]) -> Reply:
     if message.stop_reason != "max_tokens":
         # Nor does it say so when it had to complete a call's arguments: half a command would look like a whole one.
         for written in filter(None, arguments.values()):
-            json.loads(written)
+            json.loads(written, parse_constant=no_json)
     details = message.stop_details
     told = [details.category, details.explanation] if details else []
+    blocks = tuple(speakable(block.to_dict(mode="json", warnings=False)) for block in message.content)
     return Reply(
-        blocks=tuple(speakable(block.to_dict(mode="json", warnings=False)) for block in message.content),
+        blocks=blocks,
+        text=_joined(blocks, "text"),
+        thinking=_joined(blocks, "thinking"),
         stop_reason=message.stop_reason,
         model=message.model,
         request_id=stream.request_id,
@@ -125,10 +175,6 @@ def _whole(stream: MessageStream[None]) -> Reply:
     )
 
 
-def speakable(value: Any) -> Any:
-    """`value` with half surrogate pairs replaced, which JSON can carry and UTF-8 cannot."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {speakable(key): speakable(item) for key, item in value.items()}
-    return [speakable(item) for item in value] if isinstance(value, list) else value
+def _joined(blocks: tuple[Mapping[str, Any], ...], kind: str) -> str:
+    parts = (block.get(kind) for block in blocks if block.get("type") == kind)
+    return "\n\n".join(part for part in parts if isinstance(part, str) and part)

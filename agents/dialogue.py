@@ -15,23 +15,18 @@ CUT_OFF = "Your reply was cut off at the token limit: what was not complete in i
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A finished turn: `blocks` are the provider's own content blocks, unchanged."""
+    """A finished turn: `blocks` are what the provider sent, unchanged: content blocks, or one chat message."""
 
     blocks: tuple[Mapping[str, Any], ...]
+    text: str = ""
+    thinking: str = ""
     stop_reason: str | None = None
+    """In the words of the Messages API, whichever the provider uses."""
     model: str | None = None
     request_id: str | None = None
     usage: Mapping[str, Json] = field(default_factory=dict)
     refusal: str = ""
     """Category and explanation, if it is a refusal and the provider tells."""
-
-    @property
-    def text(self) -> str:
-        return "\n\n".join(text for block in self.blocks if (text := _text_of(block, "text")))
-
-    @property
-    def thinking(self) -> str:
-        return "\n\n".join(text for block in self.blocks if (text := _text_of(block, "thinking")))
 
     @property
     def cut_off(self) -> bool:
@@ -49,11 +44,6 @@ class Reply:
             stop_reason=self.stop_reason,
             usage=dict(self.usage),
         )
-
-
-def _text_of(block: Mapping[str, Any], kind: str) -> str:
-    text = block.get(kind) if block.get("type") == kind else None
-    return text if isinstance(text, str) else ""
 
 
 class Dialogue(Protocol):
@@ -93,12 +83,14 @@ def opening(task: str, observation: Observation) -> str:
 
 
 def echoed(blocks: Sequence[Mapping[str, Any]], *, cut_off: bool) -> list[dict[str, Any]]:
-    """The blocks as they go back: unchanged. Left out are blank texts and, in a reply that was cut off, thinking that
-    was not signed: providers refuse both, and neither says anything."""
+    """The blocks as they go back: unchanged. Left out are blank texts and messages and, in a reply that was cut off,
+    thinking that was not signed: providers refuse both, and neither says anything."""
     return [dict(block) for block in blocks if not _unspeakable(block, cut_off=cut_off)]
 
 
 def _unspeakable(block: Mapping[str, Any], *, cut_off: bool) -> bool:
+    if block.get("role") == "assistant":  # a whole chat message
+        return not block.get("tool_calls") and not str(block.get("content") or "").strip()
     match block.get("type"):
         case "text":
             return not str(block.get("text") or "").strip()

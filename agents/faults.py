@@ -1,8 +1,10 @@
-"""What the errors of the anthropic SDK mean, in the terms of the retry policy and in a sentence for people."""
+"""What the errors of the SDKs mean, in the terms of the retry policy and in a sentence for people. The anthropic and
+the openai package name theirs alike, so `sdk` is either."""
 
 import re
+from types import ModuleType
+from typing import Any
 
-import anthropic
 import httpx2
 
 from corrigym.agents.options import Endpoint
@@ -15,8 +17,8 @@ _TOO_LONG = re.compile(
 )
 _REMEDY: dict[int | None, str] = {
     None: "Is the server running, and reachable from here?",
-    400: "The request was not understood; if the server is not Anthropic's, try ?protocol=text.",
-    401: "Check ANTHROPIC_API_KEY.",
+    400: "The request was not understood; if the server is not the provider's own, try ?protocol=text.",
+    401: "Check the key: ANTHROPIC_API_KEY or OPENAI_API_KEY.",
     402: "Check the account's credit.",
     403: "The key may not use this model or this server.",
     404: "Check the name of the model and the base URL.",
@@ -29,33 +31,35 @@ class BrokenStream(Exception):
     """The stream ended before the message did, or made no sense."""
 
 
-ERRORS: tuple[type[Exception], ...] = (anthropic.AnthropicError, httpx2.RequestError, BrokenStream)
-"""All that a provider's failure can be raised as. httpx2's own errors escape from the SDK in mid-stream."""
+def all_errors(sdk: ModuleType, base: type[Exception]) -> tuple[type[Exception], ...]:
+    """All that a provider's failure can be raised as. httpx2's own errors escape from the SDK in mid-stream."""
+    return (base, sdk.APIError, httpx2.RequestError, BrokenStream)
 
 
-def read_fault(error: BaseException) -> Fault | None:
+def read_fault(error: BaseException, sdk: ModuleType) -> Fault | None:
     """The fault that `error` stands for; None if it is none of the provider's."""
-    if isinstance(error, anthropic.APIStatusError):
+    if isinstance(error, sdk.APIStatusError):
         return _of_status(error)
-    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
+    if isinstance(error, sdk.APITimeoutError | httpx2.TimeoutException):
         return Fault("the server did not answer in time")
-    if isinstance(error, anthropic.APIConnectionError):
+    if isinstance(error, sdk.APIConnectionError):
         return Fault(f"no connection ({_root(error)})")
     if isinstance(error, httpx2.RequestError | BrokenStream):
         return Fault(f"the stream broke ({_root(error)})")
-    if isinstance(error, anthropic.AnthropicError):
+    if type(error).__module__.split(".")[0] == sdk.__name__:
         return Fault(f"the SDK gave up: {error}", should_retry=False)
     return None
 
 
-def _of_status(error: anthropic.APIStatusError) -> Fault:
-    kind = error.type or ""
+def _of_status(error: Any) -> Fault:
+    body = error.body if isinstance(error.body, dict) else {}
+    kind, said = str(error.type or ""), getattr(error, "api_message", None) or body.get("message")
     headers = error.response.headers
     return Fault(
         reason=f"{error.status_code} {kind}".strip(),
         status=error.status_code,
         kind=kind,
-        message=error.api_message or str(error),
+        message=str(said or error),
         retry_after=retry_after(headers),
         should_retry=should_retry(headers),
     )
@@ -70,10 +74,9 @@ def means_full_context(fault: Fault) -> bool:
     return fault.status == 413 or (fault.status in (400, 422) and bool(_TOO_LONG.search(fault.message)))
 
 
-def explain(error: BaseException, model: str, endpoint: Endpoint, attempts: int) -> str:
+def explain(fault: Fault, name: str, endpoint: Endpoint, attempts: int) -> str:
     """One sentence on what happened, and one on what to do."""
-    fault = read_fault(error) or Fault(f"{type(error).__name__}: {error}", should_retry=False)
     said = f": {fault.message.strip().rstrip('.')}" if fault.message else ""
     tried = f" (tried {attempts} times)" if fault.transient else ""
     remedy = _REMEDY.get(fault.status) or (_LATER if fault.transient else "")
-    return endpoint.redact(f"{model} at {endpoint.host}: {fault.reason}{said}{tried}. {remedy}".strip())
+    return endpoint.redact(f"{name} at {endpoint.host}: {fault.reason}{said}{tried}. {remedy}".strip())

@@ -43,7 +43,7 @@ class NativeDialogue:
             # The SDK completes broken JSON, so half a command would look like a whole one: it is never executed.
             self._result(str(calls.pop().get("id")), CUT_OFF, is_error=True)
         self._open.extend(str(call.get("id")) for call in calls)
-        return [_as_call(str(call.get("name")), call.get("input")) for call in calls]
+        return [as_call(str(call.get("name")), call.get("input")) for call in calls]
 
     def shrink(self) -> bool:
         return False
@@ -65,6 +65,6 @@ def as_api_tool(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
 
 
-def _as_call(name: str, given: object) -> ToolCall:
+def as_call(name: str, given: object) -> ToolCall:
     """Arguments that are no object are passed on under a name that no tool has: the environment says what is wrong."""
     return ToolCall(tool=name, arguments=given if isinstance(given, dict) else {"input": str(given)})

@@ -167,7 +167,8 @@ class TextDialogue:
         return True
 
     def _size(self) -> int:
-        spoken = (str(block.get("text") or "") for message in self._messages for block in message["content"])
+        blocks = (block for message in self._messages for block in message["content"])
+        spoken = (str(block.get("text") or block.get("content") or "") for block in blocks)
         return len(self._system) + sum(map(len, spoken))
 
     def _add(self, role: str, content: list[dict[str, Any]]) -> None:

@@ -77,7 +77,8 @@ def _add_run(commands: Any) -> None:
     run.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a library id (corrigym scenario list) or a path")
     run.add_argument(
         "--agent", metavar="SPEC", default=None,
-        help="anthropic/MODEL, script/NAME, script:FILE, noop, random (default: script/honest)",
+        help="anthropic/MODEL, openai/MODEL, local/smollm2, script/NAME, script:FILE, replay:EPISODE, human, noop, random,"
+        " or another package's (default: script/honest); docs/agents.md tells what options each takes",
     )  # fmt: skip
     run.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where it runs (default: auto)")
     run.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")

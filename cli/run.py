@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import corrigym
+from corrigym.agents.shared import Shared
 from corrigym.agents.spec import AgentFactory, make_agent
 from corrigym.cli.conditions import parse_conditions
-from corrigym.cli.output import console, messages, print_json
+from corrigym.cli.output import console, messages, print_json, say
 from corrigym.cli.progress import RunProgress
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder
 from corrigym.episodes.summary import EpisodeSummary, episode_summary, render_summaries
@@ -32,7 +33,12 @@ DEFAULTS: Mapping[str, Any] = {
 def run(options: argparse.Namespace) -> int:
     """Everything that can be refused is refused before the first sandbox starts."""
     settings = _settings(options)
-    episodes = _plan(options, {key: setting["value"] for key, setting in settings.items()})
+    values = {key: setting["value"] for key, setting in settings.items()}
+    with Shared(say, Path(values["log_dir"])) as shared:
+        return _run(options, settings, _plan(options, values, shared))
+
+
+def _run(options: argparse.Namespace, settings: dict[str, dict[str, Any]], episodes: list[Planned]) -> int:
     with RunProgress(messages(), len(episodes)) as progress:
         launcher = choose_launcher(settings["sandbox"]["value"], progress.note)
         folder = _folder(settings, episodes, launcher)
@@ -61,7 +67,7 @@ def _settings(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
 
 
-def _plan(options: argparse.Namespace, values: Mapping[str, Any]) -> list[Planned]:
+def _plan(options: argparse.Namespace, values: Mapping[str, Any], shared: Shared) -> list[Planned]:
     given = parse_conditions(options.condition)
     chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
     for reference in options.scenarios:

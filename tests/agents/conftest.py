@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from corrigym.agents.options import ANTHROPIC, OPENAI
 from corrigym.agents.retries import RetryPolicy
 from tests.agents.provider import Provider, serving
 from tests.agents.seat import Seat
@@ -16,7 +17,13 @@ def one_provider() -> Iterator[Provider]:
 @pytest.fixture
 def provider(one_provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """A server without plans, and an environment without keys."""
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"):
+    for name in (
+        *ANTHROPIC.variables,
+        *OPENAI.variables,
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_CUSTOM_HEADERS",
+        "OPENAI_BASE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     one_provider.clear()
     one_provider.described.clear()

@@ -1,4 +1,5 @@
-"""A real HTTP server on loopback that speaks /v1/messages with streaming, and misbehaves as it is told to.
+"""A real HTTP server on loopback that speaks /v1/messages with streaming and /v1/chat/completions, and misbehaves as
+it is told to.
 
 Each answer is a function that writes to the connection; `Provider.answers` is used up in order, and `requests` keeps
 what was received.
@@ -170,6 +171,24 @@ def described(**fields: Any) -> Answer:
     """What /v1/models/MODEL answers with."""
     base = {"id": MODEL, "type": "model", "display_name": "Served", "created_at": "2026-01-01T00:00:00Z"}
     return lambda handler: _respond(handler, 200, json.dumps(base | {"lifecycle": "active"} | fields).encode(), {})
+
+
+def chats(message: Mapping[str, Any], finish: str | None = None, **more: Any) -> Answer:
+    """A whole chat completion. It ends with `tool_calls` if there is a call in it, else `stop`, unless given."""
+    return plain(json.dumps(completion(message, finish, **more)).encode(), "application/json")
+
+
+def completion(message: Mapping[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+    reason = finish or ("tool_calls" if message.get("tool_calls") else "stop")
+    usage = {"prompt_tokens": 11, "completion_tokens": 23, "prompt_tokens_details": {"cached_tokens": 4}}
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": reason}
+    return {"id": "chatcmpl_1", "object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage} | more
+
+
+def function(id: str, name: str, given: Any, **more: Any) -> dict[str, Any]:
+    """A call of chat completions; `given` as a str is the JSON text as the model wrote it."""
+    written = given if isinstance(given, str) else json.dumps(given)
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": written}, **more}
 
 
 def plain(body: bytes, content_type: str = "text/html") -> Answer:

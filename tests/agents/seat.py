@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from corrigym.agents.anthropic_agent import AnthropicAgent
+from corrigym.agents.anthropic_client import AnthropicProvider
 from corrigym.agents.base import Briefing
-from corrigym.agents.options import ModelOptions
+from corrigym.agents.chat_client import ChatProvider
+from corrigym.agents.model_agent import ModelAgent
+from corrigym.agents.options import OPENAI, ModelOptions, find_endpoint
 from corrigym.agents.retries import RetryPolicy
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.episodes.events import Message, Payload, Wait
@@ -47,12 +49,21 @@ class Seat:
     policy: RetryPolicy
     waits: list[float]
     recorded: list[Payload] = field(default_factory=list)
-    agents: list[AnthropicAgent] = field(default_factory=list)
+    agents: list[ModelAgent] = field(default_factory=list)
 
-    def take(self, **options: Any) -> AnthropicAgent:
-        """A new agent, reset; native unless said otherwise."""
+    def take(self, **options: Any) -> ModelAgent:
+        """A new agent on the Messages API, reset; native unless said otherwise."""
         given = ModelOptions(**({"model": "m", "base_url": self.url, "protocol": "native"} | options))
-        agent = AnthropicAgent(given, policy=self.policy)
+        agent = ModelAgent("m", given, lambda: AnthropicProvider(given, find_endpoint(given)), policy=self.policy)
+        return self.sit(agent)
+
+    def take_chat(self, **options: Any) -> ModelAgent:
+        """The same on chat completions."""
+        given = ModelOptions(**({"model": "m", "base_url": f"{self.url}/v1", "protocol": "native"} | options))
+        endpoint = find_endpoint(given, service=OPENAI)
+        return self.sit(ModelAgent("m", given, lambda: ChatProvider(given, endpoint), policy=self.policy))
+
+    def sit(self, agent: ModelAgent) -> ModelAgent:
         self.agents.append(agent)
         self.recorded.clear()
         agent.reset(Briefing(SYSTEM, TASK, TOOLS, record=self.recorded.append))

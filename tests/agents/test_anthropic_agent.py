@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from corrigym.agents.anthropic_agent import NUDGES
 from corrigym.agents.base import AgentStop, Briefing
 from corrigym.agents.dialogue import CUT_OFF
+from corrigym.agents.model_agent import NUDGES
 from corrigym.agents.native import NativeDialogue
 from corrigym.envs.spaces import parse_action
 from tests.agents.provider import MODEL, Provider, described, says, status, text, thinking, use

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from corrigym.agents.anthropic_agent import AnthropicAgent
+from corrigym.agents import smollm2
+from corrigym.agents.anthropic_client import AnthropicProvider
 from corrigym.agents.base import Briefing
+from corrigym.agents.chat_client import ChatProvider
 from corrigym.agents.check import play
-from corrigym.agents.options import ModelOptions
+from corrigym.agents.model_agent import ModelAgent
+from corrigym.agents.options import ModelOptions, find_endpoint
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.episodes.events import Message
-from tests import smollm2
 from tests.agents.seat import SYSTEM, TOOLS
 
 TASK = "The disk under /srv is nearly full. Look at what is there and report."
@@ -31,18 +33,25 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def agent_of(options: ModelOptions) -> ModelAgent:
+    if options.base_url and options.base_url.endswith("/v1"):
+        return ModelAgent("m", options, lambda: ChatProvider(options, find_endpoint(options)))
+    return ModelAgent("m", options, lambda: AnthropicProvider(options, find_endpoint(options)))
+
+
 def listing(call: ToolCall, step: int) -> Observation:
     """What a real host answers, whatever was asked."""
     done = subprocess.run(["ls", "-la", "/usr/share"], capture_output=True, text=True, check=True)
     return Observation(text=done.stdout, tool=call.tool, exit_code=0, step=step)
 
 
+@pytest.mark.parametrize("api", ["", "/v1"], ids=["messages", "chat"])
 @pytest.mark.parametrize("protocol", ["auto", "text", "native"])
-def test_a_small_model_gets_through_an_episode(base_url: str, protocol: str) -> None:
+def test_a_small_model_gets_through_an_episode(base_url: str, api: str, protocol: str) -> None:
     options = ModelOptions.model_validate(
-        {"model": "smollm2", "base_url": base_url, "max_tokens": 96, "protocol": protocol, "context": 1024}
+        {"model": "smollm2", "base_url": base_url + api, "max_tokens": 96, "protocol": protocol, "context": 1024}
     )
-    agent = AnthropicAgent(options)
+    agent = agent_of(options)
     try:
         played = play(agent, Briefing(SYSTEM, TASK, TOOLS), steps=6, answer=listing)
     finally:
@@ -50,14 +59,14 @@ def test_a_small_model_gets_through_an_episode(base_url: str, protocol: str) -> 
     replies = [event for event in played.recorded if isinstance(event, Message) and event.role == "assistant"]
     assert replies
     assert {reply.model for reply in replies} == {"smollm2"}
-    assert all(reply.usage["output_tokens"] for reply in replies)
+    assert all(reply.usage["completion_tokens" if api else "output_tokens"] for reply in replies)
     # `play` accepts no ending but a documented one; without native tools a small model does act, by text.
     assert played.calls or (played.stop is not None and played.stop.reason in ("no_tool_call", "context_exhausted"))
 
 
 def test_a_prompt_that_is_too_long_for_it_ends_the_episode_as_an_outcome(base_url: str) -> None:
     options = ModelOptions(model="smollm2", base_url=base_url, protocol="native", max_tokens=16)
-    agent = AnthropicAgent(options)
+    agent = agent_of(options)
     try:
         played = play(agent, Briefing(SYSTEM, "word " * 9000, TOOLS), steps=1)
     finally:
@@ -68,7 +77,7 @@ def test_a_prompt_that_is_too_long_for_it_ends_the_episode_as_an_outcome(base_ur
 
 def test_the_server_stops_when_it_is_told_to() -> None:
     with subprocess.Popen(
-        [sys.executable, smollm2.__file__, "--context", "512"],
+        [sys.executable, "-m", smollm2.__name__, "--context", "512"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

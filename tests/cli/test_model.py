@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.agents.smollm2 import running
 from corrigym.sandbox.base import Launcher
 from tests.cli.command import corrigym, corrigym_json
-from tests.smollm2 import running
 
 
 @pytest.fixture(scope="module")

