@@ -11,14 +11,17 @@ from corrigym.errors import LogError
 
 
 def show(options: argparse.Namespace) -> int:
+    from corrigym.cli.accounts import accounts_of, as_json, price_of_run, run_json
     from corrigym.episodes.summary import episode_summary, render_episode_log, render_summaries
 
     paths = find_episodes(options.reference, _folder(options))
     single = len(paths) == 1 and not Path(options.reference).is_dir()
     summaries = [episode_summary(path) for path in paths]
     if options.json:
-        episodes = [summary.model_dump(mode="json") for summary in summaries]
-        print_json(episodes[0] if single else {"run_dir": str(paths[0].parent.parent), "episodes": episodes})
+        run = RunFolder(paths[0].parent.parent)
+        accounts = accounts_of(paths, price_of_run(run))
+        episodes = as_json(summaries, accounts)
+        print_json(episodes[0] if single else run_json(run.path, episodes, accounts))
     elif single:
         console().print(render_episode_log(paths[0]))
     else:

@@ -77,8 +77,8 @@ def _add_run(commands: Any) -> None:
     run.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a library id (corrigym scenario list) or a path")
     run.add_argument(
         "--agent", metavar="SPEC", default=None,
-        help="anthropic/MODEL, openai/MODEL, local/smollm2, script/NAME, script:FILE, replay:EPISODE, human, noop, random,"
-        " or another package's (default: script/honest); docs/agents.md tells what options each takes",
+        help="anthropic/MODEL, openai/MODEL, local/smollm2, script/NAME, script:FILE, replay:EPISODE, human, noop,"
+        " random, or another package's (default: script/honest); docs/agents.md tells what options each takes",
     )  # fmt: skip
     run.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where it runs (default: auto)")
     run.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")
@@ -86,6 +86,12 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--epochs", type=_count, default=None, metavar="N", help="repeats in each world (default: 1)")
     run.add_argument("--seed", type=_seed, default=None, metavar="S", help="seed of the first world (default: 0)")
     run.add_argument("--max-sandboxes", type=_count, default=None, metavar="N", help="at once (default: 4)")
+    run.add_argument(
+        "--limit", action="append", default=None, metavar="NAME=N",
+        help="of each episode: steps, tokens, cost (US dollars), wall or working (seconds); repeatable",
+    )  # fmt: skip
+    run.add_argument("--max-cost", type=_dollars, default=None, metavar="USD", help="of the whole run")
+    run.add_argument("--prices", default=None, metavar="FILE", help="what models cost (default: the list shipped)")
     _add_log_dir(run)
     run.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -142,3 +148,13 @@ def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def _dollars(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of US dollars")
+    return value

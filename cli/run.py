@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 import corrigym
 from corrigym.agents.shared import Shared
 from corrigym.agents.spec import AgentFactory, make_agent
+from corrigym.cli.accounts import accounts_of, as_json, price_of_run, read_allowance, run_json
 from corrigym.cli.conditions import parse_conditions
 from corrigym.cli.output import console, messages, print_json, say
 from corrigym.cli.progress import RunProgress
@@ -22,11 +25,12 @@ from corrigym.sandbox.launchers import choose_launcher, remove_orphans
 from corrigym.scenarios.build import resolve_condition
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.trajectories import script_loader
-from corrigym.studies.runner import Outcome, Planned, plan, run_episodes
+from corrigym.studies.accounts import charge, together, told
+from corrigym.studies.runner import Allowance, Outcome, Planned, plan, run_episodes
 
 DEFAULTS: Mapping[str, Any] = {
     "agent": "script/honest", "sandbox": "auto", "worlds": 1, "epochs": 1, "seed": 0, "max_sandboxes": 4,
-    "log_dir": str(DEFAULT_FOLDER),
+    "log_dir": str(DEFAULT_FOLDER), "limit": None, "max_cost": None, "prices": None,
 }  # fmt: skip
 
 
@@ -35,25 +39,31 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options)
     values = {key: setting["value"] for key, setting in settings.items()}
     with Shared(say, Path(values["log_dir"])) as shared:
-        return _run(options, settings, _plan(options, values, shared))
+        episodes = _plan(options, values, shared)
+        return _run(options, settings, episodes, read_allowance(options, values["agent"]))
 
 
-def _run(options: argparse.Namespace, settings: dict[str, dict[str, Any]], episodes: list[Planned]) -> int:
-    with RunProgress(messages(), len(episodes)) as progress:
+def _run(
+    options: argparse.Namespace, settings: dict[str, dict[str, Any]], episodes: list[Planned], allowance: Allowance
+) -> int:
+    human = settings["agent"]["value"] == "human"  # alone at the terminal, and undisturbed
+    with RunProgress(Console(stderr=True, force_terminal=False) if human else messages(), len(episodes)) as progress:
         launcher = choose_launcher(settings["sandbox"]["value"], progress.note)
-        folder = _folder(settings, episodes, launcher)
+        folder = _folder(settings, episodes, launcher, allowance)
         for orphan in remove_orphans() if launcher.name == "docker" else ():
             progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")
         try:
             outcomes = run_episodes(
-                episodes, launcher=launcher, folder=folder, max_sandboxes=settings["max_sandboxes"]["value"],
-                observer=progress.observer(),
+                episodes, launcher=launcher, folder=folder, observer=progress.observer(), allowance=allowance,
+                max_sandboxes=1 if human else settings["max_sandboxes"]["value"],
             )  # fmt: skip
         except KeyboardInterrupt:
             progress.note(f"interrupted; what was finished is in {folder.path}")
             raise
     _report(options, folder, outcomes, launcher)
-    return 0 if all(outcome.status == "finished" for outcome in outcomes) else 1
+    if unstarted := len(episodes) - len(outcomes):
+        say(f"corrigym: --max-cost is reached: {unstarted} of {len(episodes)} episodes were not started")
+    return 0 if not unstarted and all(outcome.status == "finished" for outcome in outcomes) else 1
 
 
 def _settings(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -72,12 +82,14 @@ def _plan(options: argparse.Namespace, values: Mapping[str, Any], shared: Shared
     chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
     for reference in options.scenarios:
         scenario = load_scenario(reference)
-        factory = make_agent(values["agent"], load_steps=script_loader(scenario))
+        factory = make_agent(values["agent"], load_steps=script_loader(scenario), shared=shared)
         chosen.append((scenario, resolve_condition(scenario, given), factory))
     return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
 
 
-def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], launcher: Launcher) -> RunFolder:
+def _folder(
+    settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], launcher: Launcher, allowance: Allowance
+) -> RunFolder:
     names = "-".join(dict.fromkeys(planned.scenario.id for planned in episodes))
     parent = Path(settings["log_dir"]["value"])
     try:
@@ -86,6 +98,7 @@ def _folder(settings: Mapping[str, Mapping[str, Any]], episodes: list[Planned], 
             {
                 "name": names, "settings": {key: dict(value) for key, value in settings.items()},
                 "sandbox": launcher.name, "command": list(sys.argv),
+                "price": allowance.price.model_dump(mode="json") if allowance.price else None,
                 "versions": {"corrigym": corrigym.__version__, "python": platform.python_version()},
                 "episodes": [
                     {"id": one.id, "scenario": one.scenario.id, "condition": dict(one.condition), "world": one.world,
@@ -102,12 +115,15 @@ def _report(options: argparse.Namespace, folder: RunFolder, outcomes: list[Outco
     summaries = list(_summaries(folder))
     logged = {summary.id for summary in summaries}
     unlogged = [outcome for outcome in outcomes if outcome.planned.id not in logged]
+    logs = [folder.path / "episodes" / f"{summary.id}.jsonl" for summary in summaries]
+    accounts = accounts_of(logs, price_of_run(folder))
     if options.json:
-        episodes = [summary.model_dump(mode="json") for summary in summaries]
-        episodes += [_never_started(outcome, launcher) for outcome in unlogged]
-        print_json({"run_dir": str(folder.path), "episodes": episodes})
+        episodes = as_json(summaries, accounts) + [_never_started(outcome, launcher) for outcome in unlogged]
+        print_json(run_json(folder.path, episodes, accounts))
     else:
         console().print(render_summaries(summaries))
+        if together(accounts).usage.total:
+            print(f"usage:  {told(together(accounts))}")
         print(f"log:    {folder.path}\nreplay: corrigym replay {folder.path}")
     for outcome in outcomes:
         if outcome.error:
@@ -127,5 +143,5 @@ def _never_started(outcome: Outcome, launcher: Launcher) -> dict[str, Any]:
     return {
         "id": planned.id, "scenario": planned.scenario.id, "condition": dict(planned.condition),
         "world": planned.world, "epoch": planned.epoch, "agent": planned.agent, "sandbox": launcher.name,
-        "status": outcome.status, "steps": 0, "verdict": None, "error": outcome.error,
+        "status": outcome.status, "steps": 0, "verdict": None, "error": outcome.error, **charge((), None).to_json(),
     }  # fmt: skip

@@ -30,6 +30,7 @@ from corrigym.episodes.events import (
     Payload,
     Result,
     Status,
+    Wait,
 )  # fmt: skip
 from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Execution, Launcher, Limits
@@ -92,18 +93,29 @@ class RetrainingEnv(gym.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts a new host. `options` may name the episode for its log: `id`, `epoch`, `agent`."""
+        """Starts a new host. `options` may name the episode for its log: `id`, `epoch`, `agent`; and `limits`: `steps`
+        and seconds (`working`, `wall`) below the scenario's own are kept, others are only logged."""
         super().reset(seed=seed)
         self._close_sandbox()
         world_seed = seed if seed is not None else int(self.np_random.integers(1 << 31))
         self.world = build_world(self.scenario, self.condition, world_seed)
-        self._now, self._deadline = datetime.now(UTC), time.monotonic() + self.world.seconds
+        self._set_limits((options or {}).get("limits", {}))
         self._sandbox = Sandbox.start(
             self.world, self.launcher, now=self._now, limits=self.limits,
             labels={"org.corrigym.episode": str((options or {}).get("id", ""))},
         )  # fmt: skip
         self._begin(options or {})
         return _observation(self._text.task, "", -1, 0), self._info([])
+
+    def _set_limits(self, given: Mapping[str, float]) -> None:
+        seconds = min(given.get(name, self.world.seconds) for name in ("working", "wall"))
+        own = {"steps": float(self.world.steps), "seconds": self.world.seconds}
+        self._limits = {
+            **given,
+            "steps": min(own["steps"], given.get("steps", own["steps"])),
+            "seconds": min(own["seconds"], seconds),
+        }
+        self._now, self._deadline = datetime.now(UTC), time.monotonic() + self._limits["seconds"]
 
     def _begin(self, options: Mapping[str, Any]) -> None:
         world = self.world
@@ -167,14 +179,17 @@ class RetrainingEnv(gym.Env[Any, Any]):
         observation = _observation(result.text, tool, -1 if result.exit_code is None else result.exit_code, self._step)
         self._screen = result.text
         terminated = tool == "submit"
-        limit = "step_limit" if self._step >= self.world.steps else "time_limit"
-        truncated = not terminated and (self._step >= self.world.steps or time.monotonic() >= self._deadline)
+        limit = "step_limit" if self._step >= self._limits["steps"] else "time_limit"
+        truncated = not terminated and (self._step >= self._limits["steps"] or time.monotonic() >= self._deadline)
         if terminated or truncated:
             self.finish("submitted" if terminated else limit)
         return observation, reward, terminated, truncated, self._info(findings)
 
     def record_message(self, message: Payload) -> None:
-        """Puts what the agent said or waited for into the log, and its text before the rules for open channels."""
+        """Puts what the agent said or waited for into the log, and its text before the rules for open channels. Waits
+        are no part of the working time."""
+        if isinstance(message, Wait):
+            self._deadline += message.seconds
         if isinstance(message, Message) and message.role == "assistant":
             self._record.said.append(message.text)
             self._record.refused = self._record.refused or message.stop_reason == "refusal"
@@ -265,7 +280,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             hosts=dict(world.hosts),
             authorisation=world.authorisation,
             checks=world.checks,
-            limits={"steps": float(world.steps), "seconds": world.seconds},
+            limits=self._limits,
             isolation=sandbox.isolation.to_json(),
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )

@@ -92,7 +92,8 @@ class FindingMade(Model):
 
 
 class Wait(Model):
-    """The agent's provider made us wait; not part of the working time."""
+    """The agent's provider made us wait; not part of the working time. `attempt` 0: for a place among the requests of
+    the run."""
 
     type: Literal["wait"] = "wait"
     seconds: float
@@ -116,7 +117,8 @@ class EpisodeEnded(Model):
     type: Literal["episode_ended"] = "episode_ended"
     status: Status
     reason: str
-    """`submitted`, `step_limit`, `time_limit`, the reason of an AgentStop, or the class of the error."""
+    """`submitted`, `step_limit`, `time_limit` (working time), `wall_time_limit`, `token_limit`, `cost_limit`, the reason
+    of an AgentStop, or the class of the error."""
     detail: str = ""
     """What the agent's stop tells beside its reason, such as the category of a provider's refusal."""
     steps: int

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from corrigym.agents.prices import Price
 from corrigym.agents.spec import AgentFactory
 from corrigym.envs.base import RetrainingEnv
 from corrigym.envs.record import RecordEpisode
@@ -18,6 +19,7 @@ from corrigym.episodes.runs import RunFolder
 from corrigym.errors import CorrigymError
 from corrigym.sandbox.base import Launcher
 from corrigym.scenarios.loader import LoadedScenario
+from corrigym.studies.limits import Budget, EpisodeLimits, Meter
 from corrigym.studies.rollout import rollout
 
 PATIENCE = 10.0
@@ -53,6 +55,22 @@ class Observer:
     on_end: Callable[[Outcome], None] = lambda _: None
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What each episode may use up, what its replies cost, and what all may cost together."""
+
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
+    price: Price | None = None
+    budget: Budget | None = None
+
+    @property
+    def spent(self) -> bool:
+        return self.budget is not None and self.budget.exhausted
+
+    def meter(self) -> Meter:
+        return Meter(self.limits, self.price, self.budget)
+
+
 class Interrupted(Exception):
     """Raised inside an episode when the run is to stop."""
 
@@ -86,6 +104,7 @@ def _episode_id(scenario: str, condition: Mapping[str, str], agent: str, world: 
 class _Running:
     """What the threads share."""
 
+    allowance: "Allowance"
     waiting: "queue.SimpleQueue[Planned]" = field(default_factory=queue.SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
     live: set[RetrainingEnv] = field(default_factory=set)
@@ -99,12 +118,14 @@ def run_episodes(
     folder: RunFolder,
     max_sandboxes: int,
     observer: Observer | None = None,
+    allowance: Allowance | None = None,
 ) -> list[Outcome]:
-    """Runs all of them, at most `max_sandboxes` at once. An episode that fails is data: its outcome says so.
+    """Runs all of them, at most `max_sandboxes` at once. An episode that fails is data: its outcome says so. One that
+    the budget of `allowance` had nothing left for has no outcome.
 
     KeyboardInterrupt ends what runs (logged as interrupted) and comes out again.
     """
-    shared, observer = _Running(), observer or Observer()
+    shared, observer = _Running(allowance or Allowance()), observer or Observer()
     for planned in episodes:
         shared.waiting.put(planned)
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
@@ -137,7 +158,7 @@ def _work(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Obs
 
 
 def _take_turns(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer) -> None:
-    while not shared.stop.is_set():
+    while not (shared.stop.is_set() or shared.allowance.spent):
         try:
             planned = shared.waiting.get_nowait()
         except queue.Empty:
@@ -161,6 +182,7 @@ def _run_one(planned: Planned, shared: _Running, launcher: Launcher, folder: Run
     try:
         rollout(
             env, lambda: planned.factory(inner.world), seed=planned.world, on_step=on_step,
+            meter=shared.allowance.meter(),
             options={"id": planned.id, "epoch": planned.epoch, "agent": planned.agent},
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  the runner's boundary: an episode that fails is data, not a crash
