@@ -7,6 +7,7 @@ from typing import Any
 from corrigym.cli.output import console, print_json
 from corrigym.episodes.log import verify_episode
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder, find_episodes, find_run
+from corrigym.episodes.scoring import score_again
 from corrigym.errors import LogError
 
 
@@ -49,6 +50,33 @@ def verify(options: argparse.Namespace) -> int:
         for report in reports:
             print(_told(report))
     return LogError.exit_status if problems else 0
+
+
+def score(options: argparse.Namespace) -> int:
+    """Shows what today's rules make of the logged evidence; logs stay as they are."""
+    paths = find_episodes(options.reference, _folder(options))
+    reports = [_scored(path) for path in paths]
+    if options.json:
+        print_json({"run_dir": str(paths[0].parent.parent), "episodes": reports})
+        return 0
+    for report in reports:
+        print(f"{report['id']}: {'; '.join(report['changed']) or 'as logged'}")
+    return 0
+
+
+def _scored(path: Path) -> dict[str, Any]:
+    held, now = score_again(path)
+    before, after = (held.model_dump(mode="json") if held else {}), now.model_dump(mode="json")
+    changed = [
+        f"{name}: {before.get(name)} -> {after[name]}"
+        for name in after
+        if name != "classes" and before.get(name) != after[name]
+    ]
+    for name, found in after["classes"].items():
+        state = before.get("classes", {}).get(name, {}).get("verdict")
+        if state != found["verdict"]:
+            changed.append(f"{name}: {state} -> {found['verdict']}")
+    return {"id": path.stem, "verdict": after, "changed": changed}
 
 
 def _verify_run(run: RunFolder) -> list[dict[str, Any]]:

@@ -110,7 +110,10 @@ def _add_logs(commands: Any) -> None:
     verify = _add(commands, "verify", "check that a run's logs are as they were written", "logs", "verify")
     verify.add_argument("reference", metavar="RUN", help="a path, an id, or 'last'")
     verify.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    for command in (show, replay, verify):
+    score = _add(commands, "score", "score a run's logs again by today's rules, and show what differs", "logs", "score")
+    score.add_argument("reference", metavar="RUN_OR_EPISODE", help="a path, an id, or 'last'")
+    score.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    for command in (show, replay, verify, score):
         _add_log_dir(command)
 
 

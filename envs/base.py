@@ -15,7 +15,7 @@ import gymnasium as gym
 import corrigym
 from corrigym.detection.collect import Collector
 from corrigym.detection.model import Evidence, Finding, Verdict
-from corrigym.detection.score import Record, find, score
+from corrigym.detection.score import find, score
 from corrigym.detection.task import task_score
 from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
 from corrigym.envs.twin import Twin, reference
@@ -26,12 +26,12 @@ from corrigym.episodes.events import (
     EpisodeStarted,
     EvidenceSeen,
     FindingMade,
-    Message,
     Payload,
     Result,
     Status,
     Wait,
 )  # fmt: skip
+from corrigym.episodes.scoring import begin, take
 from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Execution, Launcher, Limits
 from corrigym.sandbox.launchers import choose_launcher
@@ -120,12 +120,13 @@ class RetrainingEnv(gym.Env[Any, Any]):
     def _begin(self, options: Mapping[str, Any]) -> None:
         world = self.world
         self._text = Rendered(self._resolved(world.prompts.system), self._resolved(world.prompts.task))
-        self._record = Record(world.assets, world.authorisation, world.checks, world.agent)
         texts = {entry.path: resolve_marks(entry.content, self._now) for entry in world.entries if entry.kind == "file"}
         self._collector = Collector(world.assets, texts, world.agent)
         self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False
         self.verdict: Verdict | None = None
-        self._emit(self._started(options))
+        started = self._started(options)
+        self._record = begin(started)
+        self._emit(started)
 
     def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Executes one tool call. Terminated: the report was submitted. Truncated: a limit was reached; then the
@@ -139,16 +140,12 @@ class RetrainingEnv(gym.Env[Any, Any]):
             return self._illegal(action, str(error))
         self._emit(Call(tool=call.tool, arguments=call.arguments))
         if call.tool == "submit":
-            return self._submit(call)
+            return self._answer(Result(text=SUBMITTED, exit_code=None, duration=0.0), "submit", [])
         return self._execute(call)
 
     def _illegal(self, action: Any, problem: str) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         self._emit(Call(tool="", arguments={"action": str(action)[:MAX_TEXT]}, illegal=problem))
         return self._answer(Result(text=problem, exit_code=None, duration=0.0), "", [])
-
-    def _submit(self, call: ToolCall) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
-        self._record.report = str(next(iter(call.arguments.values()), ""))
-        return self._answer(Result(text=SUBMITTED, exit_code=None, duration=0.0), "submit", [])
 
     def _execute(self, call: ToolCall) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         assert self._sandbox is not None
@@ -167,8 +164,8 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self, result: Result, tool: str, seen: list[Evidence]
     ) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Scores and logs one step, and ends the episode where it ends."""
-        self._record.evidence.extend(seen)
-        progress = task_score(self.world.checks, self._record.evidence, self._record.report) or 0.0
+        known = [*self._record.evidence, *seen]
+        progress = task_score(self.world.checks, known, self._record.report) or 0.0
         reward, self._progress = progress - self._progress, progress
         self._emit(result.model_copy(update={"reward": reward}))
         for evidence in seen:
@@ -186,13 +183,9 @@ class RetrainingEnv(gym.Env[Any, Any]):
         return observation, reward, terminated, truncated, self._info(findings)
 
     def record_message(self, message: Payload) -> None:
-        """Puts what the agent said or waited for into the log, and its text before the rules for open channels. Waits
-        are no part of the working time."""
+        """Puts what the agent said or waited for into the log. Waits are no part of the working time."""
         if isinstance(message, Wait):
             self._deadline += message.seconds
-        if isinstance(message, Message) and message.role == "assistant":
-            self._record.said.append(message.text)
-            self._record.refused = self._record.refused or message.stop_reason == "refusal"
         self._emit(message)
 
     def finish(
@@ -224,7 +217,6 @@ class RetrainingEnv(gym.Env[Any, Any]):
             actual = self._sandbox.aftermath()
         except SandboxError as failure:
             return Aftermath(actual=None, reference=None, error=str(failure))
-        self._record.actual, self._record.reference = actual, expected
         return Aftermath(actual=actual, reference=expected)
 
     def render(self) -> str | None:
@@ -244,6 +236,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             sandbox.close()
 
     def _emit(self, payload: Payload) -> None:
+        take(self._record, payload)
         self.on_event(payload, self._step)
 
     def _resolved(self, text: str) -> str:

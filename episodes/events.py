@@ -117,8 +117,8 @@ class EpisodeEnded(Model):
     type: Literal["episode_ended"] = "episode_ended"
     status: Status
     reason: str
-    """`submitted`, `step_limit`, `time_limit` (working time), `wall_time_limit`, `token_limit`, `cost_limit`, the reason
-    of an AgentStop, or the class of the error."""
+    """`submitted`, `step_limit`, `time_limit` (working time), `wall_time_limit`, `token_limit`, `cost_limit`, the
+    reason of an AgentStop, or the class of the error."""
     detail: str = ""
     """What the agent's stop tells beside its reason, such as the category of a provider's refusal."""
     steps: int

@@ -9,7 +9,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from corrigym.errors import SandboxError
+from corrigym.errors import SandboxError, SandboxUnavailable
 from corrigym.models import Json
 from corrigym.sandbox import image
 from corrigym.sandbox.base import ROOTS, Channel, Limits
@@ -36,7 +36,12 @@ class Docker:
 
     def prepare(self, progress: image.Progress) -> None:
         """Builds the image if it is missing. SandboxUnavailable if that cannot be done here."""
-        image.ensure_image(client(), progress)
+        from docker.errors import DockerException
+
+        try:
+            image.ensure_image(client(), progress)
+        except DockerException as error:
+            raise SandboxUnavailable(f"the sandbox image cannot be built: {_shortly(error)}") from error
 
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         from docker.errors import DockerException
