@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.agents.provider import Provider, says, text, thinking, use
+from tests.agents.provider import Provider, chats, function, says, text, thinking, use
 from tests.agents.seat import Seat, observation, result
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=9, max_size=16).map(lambda name: f"new_{name}")
@@ -53,4 +53,37 @@ def test_every_block_and_every_unknown_field_comes_back(
     assert seat.messages[0].raw == [*blocks, *calls]
     answered = [block["tool_use_id"] for block in provider.bodies[1]["messages"][2]["content"]]
     assert answered == [call["id"] for call in calls]
+    seat.close()
+
+
+FUNCTIONS = st.builds(
+    lambda id, given, more: function(f"call_{id}", "bash", given) | more,
+    st.integers(0, 9999),
+    st.dictionaries(st.text(), JSON, max_size=3),
+    MORE,
+)
+CHAT = st.builds(
+    lambda content, reasoning, more: {"content": content, **reasoning, **more},
+    st.none() | st.text(),
+    st.dictionaries(st.sampled_from(["reasoning_content", "reasoning", "reasoning_details"]), st.text(), max_size=2),
+    MORE,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHAT, st.lists(FUNCTIONS, min_size=1, max_size=3))
+def test_every_field_of_a_chat_message_comes_back(
+    provider: Provider, seat: Seat, message: dict[str, Any], calls: list[dict[str, Any]]
+) -> None:
+    provider.clear()
+    sent = {"role": "assistant", **message, "tool_calls": calls}
+    end = function("call_end", "submit", {"report": "done"})
+    provider.will(chats(sent), chats({"content": None, "tool_calls": [end]}))
+    agent = seat.take_chat()
+    for place in range(len(calls)):
+        agent.act(observation() if place == 0 else result("ok"))
+    agent.act(result("ok"))
+    assert provider.bodies[1]["messages"][2] == sent
+    assert seat.messages[0].raw == [sent]
+    assert [said["tool_call_id"] for said in provider.bodies[1]["messages"][3:]] == [call["id"] for call in calls]
     seat.close()
