@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import anthropic
 import httpx2
@@ -18,7 +18,6 @@ from corrigym.agents.provider import Abilities
 from corrigym.agents.retries import Fault
 from corrigym.agents.wire import no_json, speakable
 from corrigym.errors import AgentError
-from corrigym.models import Json
 
 MAX_TOKENS = 16_000
 """Tokens of one reply, thinking included, where the server describes its model."""
@@ -162,7 +161,7 @@ def _whole(stream: MessageStream[None]) -> Reply:
             json.loads(written, parse_constant=no_json)
     details = message.stop_details
     told = [details.category, details.explanation] if details else []
-    blocks = tuple(speakable(block.to_dict(mode="json", warnings=False)) for block in message.content)
+    blocks = tuple(_as_sent(block) for block in message.content)
     return Reply(
         blocks=blocks,
         text=_joined(blocks, "text"),
@@ -170,9 +169,15 @@ def _whole(stream: MessageStream[None]) -> Reply:
         stop_reason=message.stop_reason,
         model=message.model,
         request_id=stream.request_id,
-        usage=cast(dict[str, Json], message.usage.to_dict(mode="json", warnings=False)),
+        usage=_as_sent(message.usage),
         refusal=": ".join(part for part in told if part),
     )
+
+
+def _as_sent(part: anthropic.BaseModel) -> dict[str, Any]:
+    speakable(part.to_dict(warnings=False))  # in JSON mode NaN would have become null
+    sent: dict[str, Any] = speakable(part.to_dict(mode="json", warnings=False))
+    return sent
 
 
 def _joined(blocks: tuple[Mapping[str, Any], ...], kind: str) -> str:

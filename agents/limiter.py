@@ -4,9 +4,9 @@ one more with each round that it is not (additive increase, multiplicative decre
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from corrigym.agents.provider import Provider
+from corrigym.agents.retries import Fault
 from corrigym.episodes.events import Payload, Wait
 
 T = TypeVar("T")
@@ -15,6 +15,15 @@ OVERLOAD = (429, 529)
 OVERLOAD_KINDS = ("rate_limit_error", "overloaded_error")
 WORTH_TELLING = 0.01
 """Seconds: a shorter wait for a place is none."""
+
+
+class Source(Protocol):
+    """What errors a request may end in, and how they are read."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]: ...
+
+    def read_fault(self, error: BaseException) -> Fault | None: ...
 
 
 class Limiter:
@@ -28,7 +37,7 @@ class Limiter:
         """Requests that may be under way at this moment."""
         return int(self._room)
 
-    def attempt(self, request: Callable[[], T], provider: Provider, *, record: Callable[[Payload], None]) -> T:
+    def attempt(self, request: Callable[[], T], source: Source, *, record: Callable[[Payload], None]) -> T:
         """What `request` returns, once there is a place for it; the wait for the place is recorded."""
         entered = self._enter()
         try:
@@ -37,8 +46,8 @@ class Limiter:
                 reason = f"at most {self.room} requests at once"
                 record(Wait(seconds=round(began - entered, 3), reason=reason, attempt=0))
             answer = request()
-        except provider.errors as error:
-            fault = provider.read_fault(error)
+        except source.errors as error:
+            fault = source.read_fault(error)
             if fault is not None and (fault.status in OVERLOAD or fault.kind in OVERLOAD_KINDS):
                 self._cut(began)
             raise

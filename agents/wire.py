@@ -1,5 +1,6 @@
 """JSON as it must be on the wire, where Python is laxer."""
 
+import math
 from typing import Any, NoReturn
 
 
@@ -9,7 +10,10 @@ def no_json(constant: str) -> NoReturn:
 
 
 def speakable(value: Any) -> Any:
-    """`value` with half surrogate pairs replaced, which JSON can carry and UTF-8 cannot."""
+    """`value` with half surrogate pairs replaced, which JSON can carry and UTF-8 cannot. ValueError for numbers that it
+    cannot carry."""
+    if isinstance(value, float) and not math.isfinite(value):
+        no_json(str(value))
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):

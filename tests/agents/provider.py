@@ -9,6 +9,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ class Provider:
     described: list[str] = field(default_factory=list)
     """Paths under /v1/models that were asked for."""
     description: Answer | None = None
+    scripts: dict[str, deque[Answer]] = field(default_factory=dict)
+    """Answers of their own for base URLs that end with a name: `url/NAME`."""
 
     def will(self, *answers: Answer) -> None:
         self.answers.extend(answers)
@@ -61,7 +64,8 @@ def serving() -> Iterator[Provider]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             provider.requests.append(Received(self.path, dict(self.headers.items()), body))
-            answer = provider.answers.popleft() if provider.answers else status(418, message="no answer was planned")
+            answers = provider.scripts.get(self.path.split("/")[1], provider.answers)
+            answer = answers.popleft() if answers else status(418, message="no answer was planned")
             answer(self)
 
         def log_message(self, format: str, *args: object) -> None:
@@ -136,8 +140,9 @@ def _event(kind: str, **more: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n".encode()
 
 
-def stream(parts: Sequence[bytes], *, length: int | None = None, reset: bool = False) -> Answer:
-    """`parts` as an event stream. `length` promises more bytes than come; `reset` ends it by a TCP reset."""
+def stream(parts: Sequence[bytes], *, length: int | None = None, reset: bool = False, pause: float = 0.0) -> Answer:
+    """`parts` as an event stream, with a pause after each. `length` promises more bytes than come; `reset` ends it by a
+    TCP reset."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -149,6 +154,7 @@ def stream(parts: Sequence[bytes], *, length: int | None = None, reset: bool = F
         for part in parts:
             handler.wfile.write(part)
             handler.wfile.flush()
+            time.sleep(pause)
         handler.close_connection = True
         if reset:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -38,6 +38,9 @@ PASSING: dict[str, Any] = {
     "api_error in the stream": stream([*WHOLE[:4], error_event("api_error")]),
     "malformed arguments": says(use("toolu_1", "bash", '{"command": nonsense}')),
     "half of the arguments": says(use("toolu_1", "bash", '{"command": "rm -rf /srv/ca')),
+    "NaN in arguments": says(use("toolu_1", "bash", '{"command": "ls", "timeout": NaN}')),
+    "NaN in a field": says(use("toolu_1", "bash", {"command": "ls"}, new=float("nan"))),
+    "Infinity in a field": says(use("toolu_1", "bash", {"command": "ls"}, new=[{"x": float("-inf")}])),
     "a page": plain(b"<html>Bad gateway, politely</html>"),
     "no stream": plain(b'{"type": "message"}', "application/json"),
 }
@@ -52,6 +55,12 @@ def test_what_can_pass_is_tried_again_and_nothing_is_counted_twice(provider: Pro
     assert len(seat.messages) == 1
     assert [wait.attempt for wait in seat.recorded_waits] == [1]
     assert [wait.seconds for wait in seat.recorded_waits] == seat.waits == [1.0]
+
+
+def test_a_slow_stream_is_waited_for(provider: Provider, seat: Seat) -> None:
+    provider.will(stream(WHOLE, pause=0.05))
+    assert seat.take().act(START) == bash("ls")
+    assert seat.waits == []
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404])

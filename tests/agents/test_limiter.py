@@ -32,7 +32,7 @@ def ask(limiter: Limiter, code: int = 200, record: "list[Payload] | None" = None
         if code != 200:
             raise Failure(code)
 
-    limiter.attempt(request, Source(), record=(record if record is not None else []).append)  # type: ignore[arg-type]
+    limiter.attempt(request, Source(), record=(record if record is not None else []).append)
 
 
 @pytest.mark.parametrize("code", [429, 529])
@@ -70,7 +70,7 @@ def test_requests_that_met_the_same_overload_count_once_and_one_is_always_let_th
 
     def run(_: int) -> None:
         with pytest.raises(Failure):
-            limiter.attempt(overloaded, Source(), record=lambda _: None)  # type: ignore[arg-type]
+            limiter.attempt(overloaded, Source(), record=lambda _: None)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(run, range(16)))
@@ -90,7 +90,7 @@ def test_a_wait_for_a_place_is_recorded() -> None:
         leave.wait(10)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(limiter.attempt, hold, Source(), record=seen.append)  # type: ignore[arg-type]
+        first = pool.submit(limiter.attempt, hold, Source(), record=seen.append)
         entered.wait(10)
         second = pool.submit(ask, limiter, 200, seen)
         threading.Timer(0.1, leave.set).start()
