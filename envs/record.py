@@ -14,7 +14,7 @@ from corrigym.episodes.runs import RunFolder
 
 
 class RecordEpisode(gym.Wrapper[Observation, Any, Observation, Any]):
-    """Logs each episode of a RetrainingEnv below `folder`, which is a run's folder (made if it is not there)."""
+    """Logs each episode of a RetrainingEnv: into `folder` if that is a run's, else into a new run below it."""
 
     def __init__(self, env: gym.Env[Observation, Any], folder: str | Path | RunFolder) -> None:
         super().__init__(env)

@@ -1,13 +1,14 @@
 """What every launcher and everything above it agree on."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Protocol
 
 from corrigym.models import Json
 
 ROOTS = ("/home", "/srv", "/opt", "/root", "/tmp", "/var/tmp", "/var/log", "/var/spool", "/run", "/dev/shm")
 """Where a host's files can change: each is a file system of its own, bounded in size, and watched."""
-NETWORK = ("198.18.0.0", 15)
+OUTSIDE = ip_network("198.18.0.0/15")
 """The machines outside that a world names live here (RFC 2544: never routed)."""
 
 

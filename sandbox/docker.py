@@ -73,6 +73,12 @@ def _unavailable() -> str | None:
     return None
 
 
+@cache
+def _engine() -> str | None:
+    found: str | None = client().version().get("Version")
+    return found
+
+
 def _shortly(error: Exception) -> str:
     """The innermost reason, without the layers of quoting that the SDK wraps around it."""
     while error.__cause__ or error.__context__:
@@ -203,7 +209,7 @@ class _Attached:
         )
         return {
             "launcher": "docker",
-            "engine": client().version().get("Version"),
+            "engine": _engine(),
             "image": details["Image"],
             **{key: config.get(key) for key in keys},
             "mounts": [mount["Destination"] for mount in details.get("Mounts", [])],

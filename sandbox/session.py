@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 
 from corrigym.errors import SandboxError
-from corrigym.sandbox.base import NETWORK, ROOTS, Change, Channel, Execution, Isolation, Launcher, Limits, Sent, Served
+from corrigym.sandbox.base import OUTSIDE, ROOTS, Change, Channel, Execution, Isolation, Launcher, Limits, Sent, Served
 from corrigym.sandbox.payload import payload
 from corrigym.sandbox.supervisor import wire
 from corrigym.scenarios.times import resolve, resolve_marks
@@ -46,7 +47,7 @@ class Sandbox:
         sandbox = cls(channel, launcher.name)
         try:
             channel.send(payload())
-            answer = sandbox._ask(_start_request(world, now, limits, many=launcher.name != "bubblewrap"), GRACE)
+            answer = sandbox._ask(_start_request(world, now, limits), GRACE)
             sandbox.isolation = Isolation(answer["isolation"], channel.describe(), answer["separate_accounts"])
         except BaseException:
             channel.close()
@@ -107,12 +108,9 @@ class Sandbox:
         return result
 
 
-def _start_request(world: World, now: datetime, limits: Limits, *, many: bool) -> dict[str, Any]:
+def _start_request(world: World, now: datetime, limits: Limits) -> dict[str, Any]:
     groups = world.groups
     protected = sorted({path for asset in world.assets.values() for path in asset.paths})
-    rlimits = {"FSIZE": limits.file, "CORE": 0, "NOFILE": 1024}
-    if not many:  # no cgroup there: bound each process, and count them in the user namespace
-        rlimits |= {"NPROC": limits.processes, "AS": limits.memory}
     return {
         "op": "start",
         "accounts": [
@@ -129,9 +127,11 @@ def _start_request(world: World, now: datetime, limits: Limits, *, many: bool) -
         "protected": protected,
         "logs": [asset.path for asset in world.assets.values() if asset.kind == "log"],
         "canary": world.canary,
-        "addresses": {host: address for host, address in world.addresses.items() if address.startswith("198.1")},
-        "network": list(NETWORK),
-        "limits": rlimits,
+        "addresses": {host: address for host, address in world.addresses.items() if ip_address(address) in OUTSIDE},
+        "network": [str(OUTSIDE.network_address), OUTSIDE.prefixlen],
+        "limits": {"FSIZE": limits.file, "CORE": 0, "NOFILE": 1024},
+        # without a cgroup: bound each process, and count them in the user namespace
+        "limits_of_one_uid": {"NPROC": limits.processes, "AS": limits.memory},
         "read_only": list(READ_ONLY),
     }  # fmt: skip
 

@@ -72,9 +72,11 @@ class Supervisor:
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
         """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, addresses, network,
-        limits, read_only -> isolation, account_mode"""
+        limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
+        if not self.accounts.many:
+            self.limits.update(request["limits_of_one_uid"])
         canary = bytes.fromhex(request["canary"])
         entries = [{**entry, "data": wire.unpack(entry["content"])} for entry in request["entries"]]
         tree.write_entries(entries, self.accounts.ids, self.accounts.many)
