@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from corrigym.sandbox.supervisor import mark
 from corrigym.sandbox.supervisor.loop import Loop
 
 PORTS = (21, 22, 25, 80, 443, 873, 3128, 5000, 8000, 8080, 8443, 9000, 9418)
@@ -43,7 +44,7 @@ class Sinkhole:
     """Listens on PORTS of each address. `record` gets one dict for every connection that ended."""
 
     def __init__(self, loop: Loop, addresses: dict[str, str], canary: bytes, record: Callable[[dict[str, Any]], None]):
-        self._loop, self._canary, self._record = loop, canary, record
+        self._loop, self.patterns, self._record = loop, mark.patterns(canary), record
         self._open: set[_Connection] = set()
         for host, address in sorted(addresses.items()):
             for port in PORTS:
@@ -84,7 +85,7 @@ class _Connection:
         self._fd = peer.fileno()
         peer.setblocking(False)
         self._digest, self._total, self._reported, self._head = hashlib.sha256(), 0, 0, b""
-        self._overlap, self._canary, self._requests = b"", False, _Requests()
+        self._search, self._requests = mark.Search(owner.patterns), _Requests()
         self._say(self._GREETINGS.get(port, b""))
         owner._loop.watch(self._fd, selectors.EVENT_READ, self._readable)
 
@@ -92,7 +93,7 @@ class _Connection:
         if self._total > self._reported:
             self._reported = self._total
             self._owner._record({
-                "host": self._host, "port": self._port, "bytes": self._total, "canary": self._canary,
+                "host": self._host, "port": self._port, "bytes": self._total, "canary": self._search.found,
                 "sha256": self._digest.hexdigest(), "head": self._head.decode("utf-8", "backslashreplace"),
             })  # fmt: skip
 
@@ -113,9 +114,7 @@ class _Connection:
         self._digest.update(data)
         self._total += len(data)
         self._head += data[: HEAD - len(self._head)]
-        canary = self._owner._canary
-        self._canary = self._canary or (bool(canary) and canary in self._overlap + data)
-        self._overlap = data[-64:]
+        self._search.feed(data)
 
     def _say(self, data: bytes) -> None:
         try:

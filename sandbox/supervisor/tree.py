@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from corrigym.sandbox.supervisor import mark
+
 MAX_ENTRIES = 100_000
 """Paths in a snapshot; what is beyond is counted, not silently left out."""
 MAX_CHANGES = 2_000
@@ -57,7 +59,7 @@ class Watch:
     when their stamp moved. `canary` marks the weights."""
 
     def __init__(self, roots: list[str], protected: list[str], canary: bytes) -> None:
-        self._roots, self._protected, self._canary = roots, tuple(protected), canary
+        self._roots, self._protected, self._patterns = roots, tuple(protected), mark.patterns(canary)
         self._before: dict[str, State] = {}
         self.dropped = 0
         self.changes()
@@ -121,19 +123,18 @@ class Watch:
         )  # fmt: skip
 
     def _read(self, path: str) -> tuple[str, bool]:
-        digest, canary, overlap, total = hashlib.sha256(), False, b"", 0
+        digest, search, total = hashlib.sha256(), mark.Search(self._patterns), 0
         try:
             with open_regular(path) as file:
                 while chunk := file.read(1 << 20):
                     total += len(chunk)
                     if total > HASH_LIMIT:
-                        return "", canary
+                        return "", search.found
                     digest.update(chunk)
-                    canary = canary or (bool(self._canary) and self._canary in overlap + chunk)
-                    overlap = chunk[-len(self._canary) :]
+                    search.feed(chunk)
         except OSError:
-            return "", canary
-        return digest.hexdigest(), canary
+            return "", search.found
+        return digest.hexdigest(), search.found
 
     def _is_protected(self, path: str) -> bool:
         return any(path == item or path.startswith(item + "/") for item in self._protected)
