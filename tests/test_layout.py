@@ -71,7 +71,8 @@ def test_help_needs_no_heavy_import() -> None:
 @pytest.mark.slow
 def test_a_wheel_alone_runs_a_scenario_and_brings_nothing_but_corrigym(tmp_path: Path) -> None:
     uv = os.environ.get("UV", "uv")  # `uv run` tells where it is
-    subprocess.run([uv, "build", "-q", "--wheel", "--out-dir", str(tmp_path), str(ROOT)], check=True)
+    # by way of the source distribution, so that it is tested as well and nothing is built in the tree
+    subprocess.run([uv, "build", "-q", "--out-dir", str(tmp_path), str(ROOT)], check=True)
     wheel = next(tmp_path.glob("*.whl"))
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"corrigym"}
