@@ -103,7 +103,7 @@ def _verify_run(run: RunFolder) -> list[dict[str, Any]]:
 def _told(report: dict[str, Any]) -> str:
     if report["problems"]:
         return f"BROKEN  {report['id']}: {report['problems'][0]}"
-    state = "finished" if report["complete"] else "interrupted"
+    state = "complete" if report["complete"] else "interrupted"
     cut = f", {report['partial']} bytes of a line cut short at its end" if report["partial"] else ""
     return f"ok      {report['id']}: {report['events']} events, {state}{cut}"
 
