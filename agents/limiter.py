@@ -1,5 +1,5 @@
 """How many requests may be under way at once, over all episodes of a run: halved when the provider is overloaded, and
-one more with each round that it is not (additive increase, multiplicative decrease)."""
+one more with each request that it answers (additive increase, multiplicative decrease)."""
 
 import threading
 import time
@@ -78,4 +78,4 @@ class Limiter:
 
     def _grow(self) -> None:
         with self._changed:
-            self._room = min(float(self._most), self._room + 1 / self._room)
+            self._room = min(float(self._most), self._room + 1)

@@ -8,6 +8,7 @@ input ends: then it cannot outlive whoever started it. The first line of its out
 
 import argparse
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def serve(port: int, context: int, threads: int, *, until_input_ends: bool) -> N
         threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
     print(server.listening_address, flush=True)
     stop.wait()
-    del server  # joins llama.cpp's threads
+    os._exit(0)  # a server that is stopped while it warms up sometimes never joins its threads
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:

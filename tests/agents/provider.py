@@ -39,6 +39,8 @@ class Provider:
     description: Answer | None = None
     scripts: dict[str, deque[Answer]] = field(default_factory=dict)
     """Answers of their own for base URLs that end with a name: `url/NAME`."""
+    default: Answer | None = None
+    """When no answer is planned; it finds the request in `handler.received`."""
 
     def will(self, *answers: Answer) -> None:
         self.answers.extend(answers)
@@ -65,8 +67,9 @@ def serving() -> Iterator[Provider]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             provider.requests.append(Received(self.path, dict(self.headers.items()), body))
             answers = provider.scripts.get(self.path.split("/")[1], provider.answers)
-            answer = answers.popleft() if answers else status(418, message="no answer was planned")
-            answer(self)
+            self.received = body
+            planned = answers.popleft() if answers else provider.default
+            (planned or status(418, message="no answer was planned"))(self)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
