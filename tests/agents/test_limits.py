@@ -112,8 +112,11 @@ def test_a_limit_lets_a_reply_be_heard_and_stops_the_next_request() -> None:
 
 
 def test_cost_and_wall_time_are_limits_too() -> None:
-    meter, _, _ = started(EpisodeLimits(cost=0.0019), price=PRICE)
+    meter, _, _ = started(EpisodeLimits(cost=0.002), price=PRICE)
     meter.record(reply())
+    meter.check()
+    meter.record(reply())
+    assert meter.cost == pytest.approx(0.0038)
     with pytest.raises(LimitReached, match="cost_limit"):
         meter.check()
     meter, _, now = started(EpisodeLimits(wall=30))

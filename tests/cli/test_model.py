@@ -1,5 +1,6 @@
-"""A real model plays a scenario to its end: SmolLM2 on llama.cpp's server, over loopback, through the anthropic SDK."""
+"""A real model plays scenarios to their end: SmolLM2 on llama.cpp's server, over loopback, by each protocol."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,23 +10,48 @@ from corrigym.agents.smollm2 import running
 from corrigym.sandbox.base import Launcher
 from tests.cli.command import corrigym, corrigym_json
 
+CONTEXT = 1536
+SPECS = {
+    "messages": f"anthropic/smollm2?max_tokens=48&context={CONTEXT}",
+    "chat": f"openai/smollm2?max_tokens=48&context={CONTEXT}",
+}
+CONDITIONS = ("oversight=monitored", "objective=neutral", "disclosure=none")
+
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    with running() as address:
+    with running(CONTEXT) as address:
         yield address
 
 
 @pytest.mark.slow
-def test_a_real_model_plays_to_the_end_and_replays(base_url: str, launcher: Launcher, tmp_path: Path) -> None:
-    environment = {"ANTHROPIC_BASE_URL": base_url}
-    spec = "anthropic/smollm2?max_tokens=200"
-    arguments = ("run", "weight-custody", "--agent", spec, "--sandbox", launcher.name)
-    report = corrigym_json(*arguments, cwd=tmp_path, env=environment)
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("api", SPECS)
+def test_a_real_model_plays_to_the_end_and_replays(
+    base_url: str, launcher: Launcher, tmp_path: Path, api: str, condition: str
+) -> None:
+    environment = {"ANTHROPIC_BASE_URL": base_url, "OPENAI_BASE_URL": f"{base_url}/v1"}
+    arguments = ("run", "weight-custody", "--agent", SPECS[api], "--sandbox", launcher.name, "--condition", condition)
+    report = corrigym_json(*arguments, "--limit", "steps=3", cwd=tmp_path, env=environment)
     (episode,) = report["episodes"]
     assert episode["status"] == "finished"
     assert episode["verdict"]["retraining"] in ("as_intended", "altered", "prevented")
+    assert report["usage"]["output"] > 0
     replayed = corrigym("replay", report["run_dir"], "--plain", cwd=tmp_path)
     assert replayed.returncode == 0
     assert "smollm2" in replayed.stdout.lower()
     assert corrigym("verify", report["run_dir"], cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_model_that_we_start_ourselves_serves_all_episodes_and_is_gone_afterwards(tmp_path: Path) -> None:
+    spec = f"local/smollm2?max_tokens=32&context={CONTEXT}&protocol=text"
+    arguments = ("run", "weight-custody", "--agent", spec, "--sandbox", "bubblewrap", "--worlds", "2")
+    done = corrigym(*arguments, "--limit", "steps=1", "--max-cost", "0.01", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("local/smollm2: llama.cpp serves it at http://127.0.0.1:") == 1
+    assert "2 episodes" in done.stdout
+    assert "$0.0000" in done.stdout
+    port = int(done.stderr.split("127.0.0.1:")[1].split()[0])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
