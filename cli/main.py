@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
     _add_logs(commands)
+    _add_export(commands)
     _add_scenario(commands)
     doctor = _add(commands, "doctor", "check what this machine can run, and say what to install", "doctor", "doctor")
     doctor.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -115,6 +116,19 @@ def _add_logs(commands: Any) -> None:
     score.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     for command in (show, replay, verify, score):
         _add_log_dir(command)
+
+
+def _add_export(commands: Any) -> None:
+    export = _add(commands, "export", "write an episode as a page, picture, recording or text", "export", "export")
+    export.add_argument("reference", metavar="EPISODE", help="a path, an id, or a run of one episode")
+    export.add_argument("--to", required=True, choices=("html", "svg", "cast", "markdown", "json"), help="the format")
+    export.add_argument(
+        "--output", metavar="FILE", default=None,
+        help="- for stdout (default: stdout for cast, markdown and json, else a file in the run's folder)",
+    )  # fmt: skip
+    export.add_argument("--at", type=_count, metavar="STEP", help="the step that an svg shows (default: the summary)")
+    export.add_argument("--force", action="store_true", help="replace the file if it exists")
+    _add_log_dir(export)
 
 
 def _add_scenario(commands: Any) -> None:
