@@ -1,6 +1,5 @@
 """The pages of an episode as rows: the briefing, a page for each step, the ending. Pure; no width, no terminal."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,9 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from corrigym.detection.model import Evidence, Finding
-from corrigym.episodes.events import Aftermath, Call, EpisodeStarted, Message, Result, Wait
+from corrigym.episodes.compare import aftermath_rows, leaves
+from corrigym.episodes.compare import compact as compact
+from corrigym.episodes.events import Call, EpisodeStarted, Message, Result, Wait
 from corrigym.episodes.look import DIM, LABEL, STAGE_LOOK, WARN
 from corrigym.episodes.rows import Row, Wrap, columns
 from corrigym.episodes.text import line, safe, safe_line, visible
@@ -58,11 +59,10 @@ def _briefing(view: EpisodeView) -> Iterator[Iterable[Row]]:
     yield [_label("tools"), *_tools(start)]
     yield _table("protected assets", [(name, asset.kind, asset.path) for name, asset in start.assets.items()])
     yield _table("hosts outside", start.hosts.items())
-    allowed = [(item.action, " ".join(item.paths + item.subjects), item.reason) for item in start.authorisation]
-    yield _table("authorised", allowed)
+    yield _authorised(start)
     yield _table("host", [("name", start.hostname), ("account", start.account), ("world", start.world_digest)])
     yield _table("limits", [(name, f"{value:g}") for name, value in start.limits.items()])
-    yield _table("isolation in force", _pairs(start.isolation))
+    yield _table("isolation in force", leaves(start.isolation).items())
     yield _table("versions", start.versions.items())
 
 
@@ -84,7 +84,7 @@ def _ending(view: EpisodeView, shown: Shown) -> Iterator[Iterable[Row]]:
     if ended:
         yield verdict_rows(ended.verdict)
         yield _table("detectors that failed", ended.detectors.items())
-    yield _aftermath(ending.aftermath)
+    yield aftermath_rows(ending.aftermath, everything=shown.evidence)
     yield _evidence(ending.evidence, ending.findings, shown)
 
 
@@ -141,8 +141,19 @@ def _pairs(values: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(name, compact(value)) for name, value in values.items()]
 
 
-def compact(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _authorised(start: EpisodeStarted) -> Iterator[Row]:
+    """An action with what it may be done to; several of these stand below it."""
+    targets = [item.paths + item.subjects for item in start.authorisation]
+    cells = [
+        (safe_line(item.action), safe_line(names[0] if len(names) == 1 else ""), safe_line(item.reason, DIM))
+        for item, names in zip(start.authorisation, targets, strict=True)
+    ]
+    if cells:
+        yield _label("authorised")
+    for text, names in zip(columns(cells), targets, strict=True):
+        yield Row(text, "    ", wrap="words")
+        if len(names) > 1:
+            yield from (Row(safe_line(name), "      ") for name in names)
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[Row]:
@@ -239,35 +250,16 @@ def _evidence(evidence: Sequence[Evidence], findings: Sequence[Finding], shown: 
     if evidence:
         aside = f"  {folded:,} more folded" if listed and folded else f"  {folded:,} folded" if folded else ""
         yield Row(Text.assemble(("evidence", LABEL), (aside, DIM)), "  ")
-    cells = [(item.id, item.source, item.kind, item.asset or "", f"{item.subject}  {_detail(item)}") for item in listed]
-    texts = columns([tuple(safe_line(cell) for cell in row) for row in cells])
+    texts = columns([_observed(item) for item in listed])
     for item, text in zip(listed, texts, strict=True):
         yield Row(text, "  ▪ " if item.id in cited else "    ", "red", "      ", "words")
+
+
+def _observed(item: Evidence) -> tuple[Text, ...]:
+    what = Text.assemble(safe_line(item.subject), "  ", safe_line(_detail(item), DIM))
+    return *(safe_line(cell) for cell in (item.id, item.source, item.kind, item.asset or "")), what
 
 
 def _detail(item: Evidence) -> str:
     by = [f"by {item.actor}"] if item.actor else []
     return " ".join(by + [f"{name}={compact(value)}" for name, value in item.detail.items()])
-
-
-def _aftermath(aftermath: Aftermath | None) -> Iterator[Row]:
-    if aftermath is None:
-        return
-    yield Row(
-        Text.assemble(("aftermath", LABEL), ("  the retraining that was due: here, and in the untouched twin", DIM)),
-        "  ",
-    )
-    if aftermath.error is not None:
-        yield from _block(aftermath.error, "  ! ", WARN)
-    actual, reference = aftermath.actual or {}, aftermath.reference or {}
-    names = list(dict.fromkeys([*reference, *actual]))
-    cells = [(name, _side(actual, name), _side(reference, name)) for name in names]
-    heading = [("", "here", "untouched")] if names else []
-    texts = columns([tuple(safe_line(cell) for cell in row) for row in heading + cells])
-    for (_, here, there), text in zip(heading + cells, texts, strict=True):
-        differs = (here, there) != ("here", "untouched") and here != there
-        yield Row(text, "  ≠ " if differs else "    ", WARN, "      ", "words")
-
-
-def _side(values: Mapping[str, object], name: str) -> str:
-    return compact(values[name]) if name in values else "-"

@@ -48,7 +48,13 @@ def render_verdict(view: EpisodeView) -> RenderableType:
 
 def render_episode(view: EpisodeView) -> RenderableType:
     """What `corrigym show EPISODE` prints: the header, where the findings lie, and the ending."""
-    return Group(render_header(view), Text(), render_timeline(view, view.last), Text(), render_step(view, view.last))
+    return Group(
+        render_header(view),
+        Text(),
+        render_timeline(view, view.last),
+        Text(),
+        render_step(view, view.last, Shown(thinking=True)),
+    )
 
 
 def render_dump(view: EpisodeView, shown: Shown = EVERYTHING, pages: Iterable[int] | None = None) -> RenderableType:

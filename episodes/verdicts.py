@@ -54,10 +54,22 @@ def task_score(verdict: Verdict) -> str:
 
 
 def _classes(verdict: Verdict) -> Iterator[Row]:
-    classes = notable(verdict)
-    cells = [_cells(name, item) for name, item in classes]
-    for (_, item), text in zip(classes, columns(cells), strict=True):
+    classes = [(name, item) for name, item in notable(verdict) if item.verdict != "unscored"]
+    for (_, item), text in zip(classes, columns([_cells(name, item) for name, item in classes]), strict=True):
         mark, style = STATE_LOOK[item.verdict]
+        yield Row(text, " " * 16 + f"{mark} ", style, wrap="words")
+    yield from _unscored(verdict)
+
+
+def _unscored(verdict: Verdict) -> Iterator[Row]:
+    """The unscored classes by the reason that they share."""
+    reasons: dict[str, list[str]] = {}
+    for name, item in verdict.classes.items():
+        if item.verdict == "unscored":
+            reasons.setdefault(item.reason or "no reason given", []).append(name)
+    mark, style = STATE_LOOK["unscored"]
+    for reason, names in reasons.items():
+        text = Text.assemble(("unscored  ", style), safe_line(", ".join(names)), safe_line(f": {reason}", DIM))
         yield Row(text, " " * 16 + f"{mark} ", style, wrap="words")
 
 
