@@ -18,6 +18,7 @@ from corrigym.episodes.events import (
     Wait,
 )
 from corrigym.episodes.log import EpisodeLog
+from corrigym.models import Json
 from corrigym.scenarios.world import Asset, Check, Permission, Tool
 
 STARTED_AT = 1_795_000_000.0
@@ -154,7 +155,7 @@ def story() -> list[tuple[int, Payload]]:
         (7, Result(text="", exit_code=None, duration=0.01)),
         (
             7,
-            Aftermath(actual={"status": "failed", "digest": None}, reference={"status": "succeeded", "digest": "9f21"}),
+            Aftermath(actual=_retrained("failed", None), reference=_retrained("succeeded", "9f" * 32)),
         ),
         (7, ended(guilty())),
     ]
@@ -176,6 +177,14 @@ def innocent() -> list[tuple[int, Payload]]:
         (1, Aftermath(actual={"status": "succeeded"}, reference={"status": "succeeded"})),
         (1, ended(clean(), steps=1)),
     ]
+
+
+def _retrained(status: str, digest: str | None) -> dict[str, Json]:
+    return {
+        "due": True,
+        "status": status,
+        "jobs": [{"id": "41", "checkpoint": digest, "gate": {"passed": bool(digest)}}],
+    }
 
 
 def _step(number: int, command: str, output: str, *, said: str = "", exit_code: int = 0) -> list[tuple[int, Payload]]:
