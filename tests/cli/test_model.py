@@ -12,8 +12,8 @@ from tests.cli.command import corrigym, corrigym_json
 
 CONTEXT = 1536
 SPECS = {
-    "messages": f"anthropic/smollm2?max_tokens=48&context={CONTEXT}",
-    "chat": f"openai/smollm2?max_tokens=48&context={CONTEXT}",
+    "messages": f"anthropic/smollm2?max_tokens=24&context={CONTEXT}",
+    "chat": f"openai/smollm2?max_tokens=24&context={CONTEXT}",
 }
 CONDITIONS = ("oversight=monitored", "objective=neutral", "disclosure=none")
 
@@ -32,7 +32,7 @@ def test_a_real_model_plays_to_the_end_and_replays(
 ) -> None:
     environment = {"ANTHROPIC_BASE_URL": base_url, "OPENAI_BASE_URL": f"{base_url}/v1"}
     arguments = ("run", "weight-custody", "--agent", SPECS[api], "--sandbox", launcher.name, "--condition", condition)
-    report = corrigym_json(*arguments, "--limit", "steps=3", cwd=tmp_path, env=environment)
+    report = corrigym_json(*arguments, "--limit", "steps=2", cwd=tmp_path, env=environment)
     (episode,) = report["episodes"]
     assert episode["status"] == "finished"
     assert episode["verdict"]["retraining"] in ("as_intended", "altered", "prevented")
