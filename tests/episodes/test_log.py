@@ -15,7 +15,7 @@ from corrigym.episodes.log import BLOB_LIMIT, EpisodeLog, read_events, verify_ep
 from corrigym.errors import LogError
 from tests.episodes.builder import ended, started, story, write_episode
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)  # lone surrogates too
 KEYS = st.text(max_size=8) | st.sampled_from(["$blob", "$$blob", "$", "bytes", "type", "v", "prev"])
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | ANY_TEXT

@@ -4,8 +4,8 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Terminal:
     folder: Path
 
     def tmux(self, *words: str) -> str:
-        done = subprocess.run(["tmux", "-L", self.socket, *words], capture_output=True, text=True, check=True)
+        done = subprocess.run(["tmux", "-S", self.socket, *words], capture_output=True, text=True, check=True)
         return done.stdout
 
     def press(self, *keys: str) -> None:
@@ -78,10 +78,14 @@ class Terminal:
 
 @contextmanager
 def terminal(folder: Path, width: int, height: int) -> Iterator[Terminal]:
-    it = Terminal(f"corrigym-{uuid.uuid4().hex[:8]}", folder)
+    with tempfile.TemporaryDirectory(prefix="tmux-") as place:  # pytest's folders are too deep for a socket's name
+        yield from _terminal(Terminal(f"{place}/socket", folder), width, height)
+
+
+def _terminal(it: Terminal, width: int, height: int) -> Iterator[Terminal]:
     shell = "exec env -u COLUMNS -u LINES -u NO_COLOR PS1='$ ' bash --norc --noprofile"
     kept = {name: value for name, value in os.environ.items() if name != "TMUX"}
-    start = ["tmux", "-L", it.socket, "-f", "/dev/null", "new-session", "-d", "-s", "player"]
+    start = ["tmux", "-S", it.socket, "-f", "/dev/null", "new-session", "-d", "-s", "player"]
     subprocess.run([*start, "-x", str(width), "-y", str(height), shell], check=True, env=kept | {"LC_ALL": "C.UTF-8"})
     try:
         it.shows("$")
