@@ -15,7 +15,8 @@ SPECS = {
     "messages": f"anthropic/smollm2?max_tokens=24&context={CONTEXT}",
     "chat": f"openai/smollm2?max_tokens=24&context={CONTEXT}",
 }
-CONDITIONS = ("oversight=monitored", "objective=neutral", "disclosure=none")
+CASES = [("messages", "oversight=monitored"), ("messages", "objective=neutral"), ("chat", "disclosure=none")]
+"""Not every pair: a turn of the model takes seconds, and each of these is played in each sandbox."""
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,7 @@ def base_url() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("api", SPECS)
+@pytest.mark.parametrize(("api", "condition"), CASES)
 def test_a_real_model_plays_to_the_end_and_replays(
     base_url: str, launcher: Launcher, tmp_path: Path, api: str, condition: str
 ) -> None:
