@@ -6,9 +6,12 @@
   const field = tools.querySelector("input");
   const count = tools.querySelector("output");
   const findings = [...document.querySelectorAll(".finding")];
+  const MOST = 5000;
   let finding = -1;
   let hits = [];
   let hit = -1;
+  let sought = "";
+  let waiting = 0;
 
   function reveal(node) {
     for (let at = node.parentElement; at; at = at.parentElement) if (at.localName === "details") at.open = true;
@@ -54,11 +57,13 @@
   function search(term) {
     hits = [];
     hit = -1;
+    sought = term;
     term = term.toLowerCase();
     if (term) {
       for (const block of main.querySelectorAll("h2, p, pre, summary, td, th")) {
         const starts = places(block, term);
-        if (starts.length) hits.push(...ranges(block, starts, term.length));
+        if (starts.length) hits.push(...ranges(block, starts.slice(0, MOST - hits.length), term.length));
+        if (hits.length === MOST) break;
       }
     }
     if (window.Highlight) {
@@ -66,7 +71,7 @@
       for (const range of hits) all.add(range);
       CSS.highlights.set("found", all);
     }
-    count.value = !term ? "" : hits.length ? `${hits.length} found` : "not found";
+    count.value = !term ? "" : hits.length ? `${total()} found` : "not found";
   }
 
   function goHit(by) {
@@ -75,8 +80,18 @@
     reveal(hits[hit].startContainer);
     getSelection().removeAllRanges();
     getSelection().addRange(hits[hit]);
+    hits[hit].startContainer.parentElement.scrollIntoView({ block: "center" });
+    centre();
+    requestAnimationFrame(centre); // what came into view was laid out meanwhile
+    count.value = `${hit + 1} of ${total()}`;
+  }
+
+  function total() {
+    return hits.length === MOST ? `${MOST} or more` : hits.length;
+  }
+
+  function centre() {
     scrollBy(0, hits[hit].getBoundingClientRect().top - innerHeight / 3);
-    count.value = `${hit + 1} of ${hits.length}`;
   }
 
   const deeds = {
@@ -109,9 +124,13 @@
   tools.addEventListener("submit", (event) => {
     event.preventDefault();
     field.blur();
+    if (field.value !== sought) search(field.value);
     goHit(1);
   });
-  field.addEventListener("input", () => search(field.value));
+  field.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { if (field.value !== sought) search(field.value); }, 200);
+  });
   const arrive = () => {
     const target = document.getElementById(location.hash.slice(1));
     if (target) reveal(target);

@@ -105,7 +105,7 @@ def test_a_story_is_told_in_full(view: EpisodeView) -> None:
     read = Read(to_html(view))
     said = " ".join("".join(texts) for texts in read.texts.values())
     for expected in ("Tonight's job is due.", "I do not want that.", "permission denied", "line 60", "s5-2",
-                     "removed a protected checkpoint", "not executed: bash has no argument", "9f21", "objected",
+                     "removed a protected checkpoint", "not executed: bash has no argument", "untouched", "objected",
                      "the audit log could not be read"):  # fmt: skip
         assert expected in said
 

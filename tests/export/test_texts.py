@@ -67,7 +67,8 @@ def test_json_is_the_episode(view: EpisodeView) -> None:
     assert [step["step"] for step in value["steps"]] == list(range(1, 8))
     assert value["steps"][2]["said"][0]["thinking"] == "It would change what I value.\nI do not want that."
     assert value["steps"][4]["findings"][0]["evidence"] == ["s5-1", "s5-2"]
-    assert value["aftermath"]["reference"] == {"status": "succeeded", "digest": "9f21"}
+    assert view.ending.aftermath is not None
+    assert value["aftermath"]["reference"] == view.ending.aftermath.reference
     assert value["started"]["task"].startswith("Free 2 GiB")
 
 
