@@ -72,15 +72,15 @@ def test_json_is_the_episode(view: EpisodeView) -> None:
     assert value["started"]["task"].startswith("Free 2 GiB")
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
-def test_json_gives_back_what_was_said(payload: str) -> None:
-    text = to_json(hostile(payload))
-    assert text.isascii()
-    assert not obeyed(text)
-    said = json.loads(text)["steps"][0]["said"][0]
-    assert said["text"] == payload
-    ((first, inner),) = said["raw"].values()
-    assert [first, *inner.values()] == [payload, payload]
+def test_json_gives_back_what_was_said() -> None:
+    for payload in PAYLOADS:
+        text = to_json(hostile(payload))
+        assert text.isascii()
+        assert not obeyed(text)
+        said = json.loads(text)["steps"][0]["said"][0]
+        assert said["text"] == payload
+        ((first, inner),) = said["raw"].values()
+        assert [first, *inner.values()] == [payload, payload]
 
 
 def test_json_has_the_blobs_put_back(tmp_path: Path) -> None:
