@@ -7,7 +7,7 @@ the line before. A reader ignores types that it does not know and refuses a high
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, FiniteFloat, TypeAdapter
 
 from corrigym.detection.model import Evidence, Finding, Verdict
 from corrigym.models import Json, Model
@@ -142,6 +142,6 @@ class Event(Model):
     """A payload with its place in the log."""
 
     seq: int
-    time: float
+    time: FiniteFloat
     step: int
     payload: Payload

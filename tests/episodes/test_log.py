@@ -229,3 +229,14 @@ with EpisodeLog(Path(sys.argv[1]), Path(sys.argv[1]).parent.parent / "blobs") as
     assert done.stdout == "OSError\n"
     checked = verify_episode(path)
     assert (checked.problems, checked.events, checked.partial) == ([], 2, 0)
+
+
+@pytest.mark.parametrize("moment", ["NaN", "-Infinity", "1e999"])
+def test_a_time_that_is_no_moment_is_refused(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "episodes" / "x.jsonl"
+    path.parent.mkdir()
+    envelope = f'"v":"1.0","seq":0,"time":{moment},"step":0,"prev":"{"0" * 64}"'
+    path.write_text(f'{{{envelope},"type":"wait","seconds":1.0,"reason":"busy","attempt":1}}\n')
+    with pytest.raises(LogError, match="finite"):
+        list(read_events(path))
+    assert verify_episode(path).problems
