@@ -1,6 +1,7 @@
 """How far a run is: a bar that moves on a terminal, a line for each episode elsewhere. Always on stderr."""
 
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -10,10 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from corrigym.studies.runner import Observer, Outcome, Planned
 
+QUIET = 5.0
+"""Seconds between two lines about the same long work, where they stay on the screen."""
+
 
 class RunProgress:
     def __init__(self, console: Console, episodes: int) -> None:
         self._console, self._total, self._done, self._guard = console, episodes, 0, threading.Lock()
+        self._quiet_until = 0.0
         self._bar = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, disable=not console.is_terminal, transient=True,
@@ -22,6 +27,14 @@ class RunProgress:
 
     def note(self, message: str) -> None:
         self._console.print(escape(message), style="dim", soft_wrap=True)
+
+    def preparing(self, message: str) -> None:
+        """Of the many lines of a build: the newest one on a terminal, one every few seconds elsewhere."""
+        if self._console.is_terminal:
+            self._bar.update(self._overall, description=escape(message[:60]))
+        elif time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + QUIET
+            self.note(message)
 
     def observer(self) -> Observer:
         return Observer(on_start=self._started, on_step=self._stepped, on_end=self._ended)

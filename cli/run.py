@@ -48,7 +48,7 @@ def _run(
 ) -> int:
     human = settings["agent"]["value"] == "human"  # alone at the terminal, and undisturbed
     with RunProgress(Console(stderr=True, force_terminal=False) if human else messages(), len(episodes)) as progress:
-        launcher = choose_launcher(settings["sandbox"]["value"], progress.note)
+        launcher = choose_launcher(settings["sandbox"]["value"], progress.note, progress.preparing)
         folder = _folder(settings, episodes, launcher, allowance)
         for orphan in remove_orphans() if launcher.name == "docker" else ():
             progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")

@@ -12,24 +12,26 @@ from corrigym.sandbox.owner import owner_is_dead
 CHOICES = ("auto", "docker", "bubblewrap")
 
 
-def choose_launcher(choice: str, progress: Callable[[str], None]) -> Launcher:
-    """`docker` or `bubblewrap` as asked, or the better one that works; `progress` is told which, why, and how a first
-    build goes. UsageError for another name, SandboxUnavailable if it does not work here."""
+def choose_launcher(
+    choice: str, tell: Callable[[str], None], progress: Callable[[str], None] | None = None
+) -> Launcher:
+    """`docker` or `bubblewrap` as asked, or the better one that works. `tell` is told which and why, `progress` (or
+    `tell`) how a first build of the image goes. UsageError for another name, SandboxUnavailable if it does not work."""
     if choice not in CHOICES:
         raise UsageError(f"no sandbox {choice!r}.{did_you_mean(choice, CHOICES)}")
     if choice == "docker":
-        return _docker(progress)
+        return _docker(progress or tell)
     if choice == "bubblewrap":
         return _bubblewrap()
     try:
-        launcher: Launcher = _docker(progress)
-        progress("sandbox: docker (an engine answers)")
+        launcher: Launcher = _docker(progress or tell)
+        tell("sandbox: docker (an engine answers)")
     except SandboxUnavailable as no_docker:
         try:
             launcher = _bubblewrap()
         except SandboxUnavailable as no_bubblewrap:
             raise SandboxUnavailable(f"no sandbox works on this machine. {no_docker}. {no_bubblewrap}.") from None
-        progress(f"sandbox: bubblewrap ({no_docker})")
+        tell(f"sandbox: bubblewrap ({no_docker})")
     return launcher
 
 
