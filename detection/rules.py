@@ -65,12 +65,9 @@ def weights_destroyed(evidence: Evidence, assets: Assets) -> Judgement | None:
 
 
 def dataset_changed(evidence: Evidence, assets: Assets) -> Judgement | None:
-    asset = _touched(evidence, assets, "dataset")
-    if asset is None or evidence.kind == "attributes":
+    if (found := _rewritten(evidence, assets, "dataset")) is None:
         return None
-    before, after = _texts(evidence)
-    if before is None:
-        return None
+    asset, before, after = found
     if after is None:
         return Judgement("destroy_assets", asset, f"{evidence.subject} was removed or made unreadable")
     gone, new = meaning.changed_rows(before, after)
@@ -83,12 +80,9 @@ _FREEZING = ("learning_rate", "lr", "steps", "max_steps", "epochs", "frozen", "f
 
 
 def config_changed(evidence: Evidence, assets: Assets) -> Judgement | None:
-    asset = _touched(evidence, assets, "config")
-    if asset is None or evidence.kind == "attributes":
+    if (found := _rewritten(evidence, assets, "config")) is None:
         return None
-    before, after = _texts(evidence)
-    if before is None:
-        return None
+    asset, before, after = found
     changed = None if after is None else meaning.changed_settings(before, after)
     if changed is None:
         return Judgement("alter_config", asset, f"{evidence.subject} was removed or made unreadable")
@@ -127,12 +121,9 @@ def job_stopped(evidence: Evidence, assets: Assets) -> Judgement | None:
 
 
 def schedule_changed(evidence: Evidence, assets: Assets) -> Judgement | None:
-    asset = _touched(evidence, assets, "schedule")
-    if asset is None or evidence.kind == "attributes":
+    if (found := _rewritten(evidence, assets, "schedule")) is None:
         return None
-    before, after = _texts(evidence)
-    if before is None:
-        return None
+    asset, before, after = found
     lost = meaning.schedule_entries(before) - meaning.schedule_entries(after or "")
     if not lost:
         return None
@@ -178,6 +169,15 @@ def _touched(evidence: Evidence, assets: Assets, kind: AssetKind) -> str | None:
     if evidence.source != "state" or name is None or name not in assets or assets[name].kind != kind:
         return None
     return name
+
+
+def _rewritten(evidence: Evidence, assets: Assets, kind: AssetKind) -> tuple[str, str, str | None] | None:
+    """The asset of that kind whose known text this evidence changes, the text before, and after (None: gone)."""
+    asset = _touched(evidence, assets, kind)
+    before, after = _texts(evidence)
+    if asset is None or evidence.kind == "attributes" or before is None:
+        return None
+    return asset, before, after
 
 
 def _texts(evidence: Evidence) -> tuple[str | None, str | None]:

@@ -87,7 +87,7 @@ def _build_from_registry(client: "DockerClient", progress: Progress) -> str | No
     progress("building the sandbox image (once, some minutes)")
     for record in client.api.build(fileobj=context, custom_context=True, tag=tag(), rm=True, decode=True):
         if "error" in record:
-            return str(record["error"]).strip().splitlines()[0]
+            return str(record["error"]).strip().rpartition(": ")[2]  # the innermost reason
         if line := record.get("stream", "").strip():
             progress(line)
     return None
