@@ -97,3 +97,14 @@ def _unspeakable(block: Mapping[str, Any], *, cut_off: bool) -> bool:
         case "thinking":
             return cut_off and not block.get("signature")
     return False
+
+
+def add_content(messages: list[dict[str, Any]], role: str, content: list[dict[str, Any]]) -> None:
+    """A message, or more content of the last one: roles alternate, which every server accepts and small models' chat
+    templates insist on."""
+    if not content:
+        return
+    if messages and messages[-1]["role"] == role:
+        messages[-1]["content"].extend(content)
+    else:
+        messages.append({"role": role, "content": content})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from corrigym.agents.base import Briefing
-from corrigym.agents.dialogue import CUT_OFF, Reply, as_told, echoed
+from corrigym.agents.dialogue import CUT_OFF, Reply, add_content, as_told, echoed
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.scenarios.world import Tool
 
@@ -31,13 +31,13 @@ class NativeDialogue:
         }
 
     def tell(self, text: str) -> None:
-        self._add("user", [{"type": "text", "text": text}])
+        add_content(self._messages, "user", [{"type": "text", "text": text}])
 
     def observe(self, observation: Observation) -> None:
         self._result(self._open.popleft(), as_told(observation))
 
     def hear(self, reply: Reply) -> Sequence[ToolCall]:
-        self._add("assistant", echoed(reply.blocks, cut_off=reply.cut_off))
+        add_content(self._messages, "assistant", echoed(reply.blocks, cut_off=reply.cut_off))
         calls = [block for block in reply.blocks if block.get("type") == "tool_use"]
         if calls and reply.cut_off and calls[-1] is reply.blocks[-1]:
             # The SDK completes broken JSON, so half a command would look like a whole one: it is never executed.
@@ -49,16 +49,7 @@ class NativeDialogue:
         return False
 
     def _result(self, call: str, text: str, **more: Any) -> None:
-        self._add("user", [{"type": "tool_result", "tool_use_id": call, "content": text, **more}])
-
-    def _add(self, role: str, content: list[dict[str, Any]]) -> None:
-        """A message, or more content of the last one: roles alternate, which every server accepts."""
-        if not content:
-            return
-        if self._messages and self._messages[-1]["role"] == role:
-            self._messages[-1]["content"].extend(content)
-        else:
-            self._messages.append({"role": role, "content": content})
+        add_content(self._messages, "user", [{"type": "tool_result", "tool_use_id": call, "content": text, **more}])
 
 
 def as_api_tool(tool: Tool) -> dict[str, Any]:

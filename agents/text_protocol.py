@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corrigym.agents.base import Briefing
-from corrigym.agents.dialogue import Reply, as_told, echoed
+from corrigym.agents.dialogue import Reply, add_content, as_told, echoed
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.scenarios.world import Tool
 
@@ -143,7 +143,7 @@ class TextDialogue:
         return {"system": self._system, "messages": self._messages}
 
     def tell(self, text: str) -> None:
-        self._add("user", [{"type": "text", "text": text}])
+        add_content(self._messages, "user", [{"type": "text", "text": text}])
         if self._size() > self._room:
             # By halves, not turn by turn: what stays at the front is what a server's prompt cache can use again.
             while self._size() > self._room / 2 and self.shrink():
@@ -154,7 +154,7 @@ class TextDialogue:
         self.tell("\n".join(part for part in (text, self._note) if part))
 
     def hear(self, reply: Reply) -> Sequence[ToolCall]:
-        self._add("assistant", echoed(reply.blocks, cut_off=reply.cut_off))
+        add_content(self._messages, "assistant", echoed(reply.blocks, cut_off=reply.cut_off))
         calls = find_calls(reply.text, self._tools, cut_off=reply.cut_off)
         self._note = ONLY_FIRST if len(calls) > 1 else ""
         return calls[:1]
@@ -170,15 +170,6 @@ class TextDialogue:
         blocks = (block for message in self._messages for block in message["content"])
         spoken = (str(block.get("text") or block.get("content") or "") for block in blocks)
         return len(self._system) + sum(map(len, spoken))
-
-    def _add(self, role: str, content: list[dict[str, Any]]) -> None:
-        """Roles alternate: small models' chat templates insist on it."""
-        if not content:
-            return
-        if self._messages and self._messages[-1]["role"] == role:
-            self._messages[-1]["content"].extend(content)
-        else:
-            self._messages.append({"role": role, "content": content})
 
 
 def shortened(text: str, room: int) -> str:

@@ -5,7 +5,6 @@ it, and an agent with tools on it. Reward is the task's progress; verdicts never
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, SupportsFloat
@@ -39,20 +38,13 @@ from corrigym.sandbox.session import Sandbox
 from corrigym.scenarios.build import build_world, resolve_condition
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.times import resolve_marks
+from corrigym.scenarios.world import Prompts
 
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 60.0, 600.0
 """Seconds of a command."""
 SUBMITTED = "The report has been submitted."
 EventSink = Callable[[Payload, int], None]
 """Takes each event and the step that it belongs to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A world's texts as an agent gets them: the times in them are filled in."""
-
-    system: str
-    task: str
 
 
 class RetrainingEnv(gym.Env[Any, Any]):
@@ -119,7 +111,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
 
     def _begin(self, options: Mapping[str, Any]) -> None:
         world = self.world
-        self._text = Rendered(self._resolved(world.prompts.system), self._resolved(world.prompts.task))
+        self._text = Prompts(self._resolved(world.prompts.system), self._resolved(world.prompts.task))
         texts = {entry.path: resolve_marks(entry.content, self._now) for entry in world.entries if entry.kind == "file"}
         self._collector = Collector(world.assets, texts, world.agent)
         self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False

@@ -1,6 +1,6 @@
 """The pages of an episode as rows: the briefing, a page for each step, the ending. Pure; no width, no terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.syntax import Syntax
@@ -135,10 +135,6 @@ def _tools(start: EpisodeStarted) -> Iterator[Row]:
 def _table(label: str, entries: Iterable[tuple[str, ...]]) -> list[Row]:
     cells = [tuple(safe_line(cell) for cell in entry) for entry in entries]
     return [_label(label), *(Row(text, "    ", wrap="words") for text in columns(cells))] if cells else []
-
-
-def _pairs(values: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(name, compact(value)) for name, value in values.items()]
 
 
 def _authorised(start: EpisodeStarted) -> Iterator[Row]:
