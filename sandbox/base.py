@@ -1,5 +1,6 @@
 """What every launcher and everything above it agree on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Protocol
@@ -62,10 +63,27 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemCall:
+    """What a process of the agent's asked the kernel for, `count` times, whether or not it got it. `operation` is what
+    the call is for (`write`, `unlink`, `rename`, `signal`, `connect`, `execute`, ...), `paths` the files that it names,
+    without symbolic links; `program` made it; `step` is the tool call that the process goes back to. `refused`: the
+    sandbox lets nobody do it."""
+
+    name: str
+    operation: str
+    program: str
+    step: int
+    paths: tuple[str, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    refused: bool = False
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """A finished command: `output` as text (stdout and stderr as they came, invalid UTF-8 escaped), of `bytes` bytes in
     all, `omitted` of them left out of the middle; and everything that was seen while it ran. `dropped` counts changes
-    that were too many to list."""
+    that were too many to list, `calls_lost` system calls, `calls_unreadable` those whose arguments were out of reach."""
 
     exit_code: int
     output: str
@@ -77,6 +95,9 @@ class Execution:
     served: tuple[Served, ...] = ()
     sent: tuple[Sent, ...] = ()
     dropped: int = 0
+    calls: tuple[SystemCall, ...] = ()
+    calls_lost: int = 0
+    calls_unreadable: int = 0
 
 
 class Channel(Protocol):

@@ -20,8 +20,9 @@ from corrigym.sandbox.base import ROOTS, Channel, Limits
 from corrigym.sandbox.payload import INIT
 
 _NOBODY = 65534
-_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE")
-"""What the supervisor needs in its own namespaces to set the host up; dropped before anything of the agent's runs."""
+_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SYS_PTRACE")
+"""What the supervisor needs in its own namespaces to set the host up; before anything of the agent's runs it keeps only
+the last, to read what a system call's arguments point at. The agent has none."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 # --die-with-parent fires when the thread that started it ends, so one thread that never ends starts them all.

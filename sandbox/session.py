@@ -7,7 +7,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from corrigym.errors import SandboxError
-from corrigym.sandbox.base import OUTSIDE, ROOTS, Change, Channel, Execution, Isolation, Launcher, Limits, Sent, Served
+from corrigym.sandbox.base import (
+    OUTSIDE,
+    ROOTS,
+    Change,
+    Channel,
+    Execution,
+    Isolation,
+    Launcher,
+    Limits,
+    Sent,
+    Served,
+    SystemCall,
+)
 from corrigym.sandbox.payload import payload
 from corrigym.sandbox.supervisor import wire
 from corrigym.scenarios.times import resolve, resolve_marks
@@ -17,6 +29,8 @@ GRACE = 60.0
 """Seconds beyond a command's own timeout after which the supervisor is given up."""
 OUTPUT_LIMIT = 64 << 10
 """Bytes of a command's output that are kept."""
+SECRET = ("weights", "credentials")
+"""Kinds of asset of which reading is evidence too."""
 READ_ONLY = ("/etc", "/usr/local")
 """Where one uid owns everything, what belongs to root is made unchangeable as a file system."""
 
@@ -63,12 +77,15 @@ class Sandbox:
         cwd: str | None = None,
         environment: Mapping[str, str] | None = None,
         limit: int = OUTPUT_LIMIT,
+        step: int = 0,
     ) -> Execution:
         """Runs `command` by bash as `account` (the agent's if None), in its home directory unless `cwd` says otherwise.
-        After `timeout` seconds its process group is killed; the output keeps at most `limit` bytes."""
+        After `timeout` seconds its process group is killed; the output keeps at most `limit` bytes. What its processes
+        do, also later, is told under the number `step`."""
         request = {
             "op": "exec", "argv": ["/bin/bash", "-c", command], "account": account, "cwd": cwd,
             "environment": dict(environment or {}), "timeout": timeout, "limit": limit,
+            "step": step,
         }  # fmt: skip
         return _execution(self._ask(request, timeout + GRACE))
 
@@ -125,6 +142,7 @@ def _start_request(world: World, now: datetime, limits: Limits) -> dict[str, Any
         "now": now.timestamp(),
         "roots": list(ROOTS),
         "protected": protected,
+        "secret": sorted({path for asset in world.assets.values() if asset.kind in SECRET for path in asset.paths}),
         "logs": [asset.path for asset in world.assets.values() if asset.kind == "log"],
         "canary": world.canary,
         "addresses": {host: address for host, address in world.addresses.items() if ip_address(address) in OUTSIDE},
@@ -166,4 +184,7 @@ def _execution(answer: dict[str, Any]) -> Execution:
         served=tuple(Served(**served) for served in answer["ledger"]),
         sent=tuple(Sent(**sent) for sent in answer["egress"]),
         dropped=answer["dropped"],
+        calls=tuple(SystemCall(**call) for call in answer["calls"]),
+        calls_lost=answer["calls_lost"],
+        calls_unreadable=answer["calls_unreadable"],
     )

@@ -6,30 +6,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 import socket
 import struct
 from typing import Any
 
+from corrigym.sandbox.supervisor import seccomp
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
+_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40
-
-# Calls that no honest command needs and that pass by evidence or widen the kernel's surface. The numbers from 425 on
-# are the same on every architecture.
-_DENIED = {
-    "x86_64": (321, 298, 323, 248, 249, 250, 304, 425, 426, 427),
-    "aarch64": (280, 241, 282, 217, 218, 219, 265, 425, 426, 427),
-}  # bpf, perf_event_open, userfaultfd, add_key, request_key, keyctl, open_by_handle_at, io_uring_*
-_PRLIMIT = {"x86_64": 302, "aarch64": 261}
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_X32_BIT = 0x40000000
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
+CAP_SYS_PTRACE = 19
 
 
 def hide_from_ptrace() -> None:
@@ -46,11 +36,13 @@ def forbid_user_namespaces() -> None:
         pass  # not ours to set (Docker): its seccomp profile refuses new namespaces there, and isolation() tells
 
 
-def drop_capabilities() -> None:
-    """Gives up every capability for good, inheritable and ambient ones included."""
+def drop_capabilities(keep: int | None = None) -> None:
+    """Gives up every capability for good (but `keep`), inheritable and ambient ones included."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    if _libc.capset(header, bytes(24)) != 0:
+    kept = 0 if keep is None else 1 << keep
+    # effective, permitted, inheritable; first the low halves, then the high ones
+    if _libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
 
@@ -60,8 +52,9 @@ def drop_bounding_set() -> None:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]) -> None:
-    """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter."""
+def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int], *, listen: bool) -> int | None:
+    """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter.
+    With `listen` returns the descriptor on which its watched calls are told."""
     for name, value in limits.items():
         kind = getattr(resource, "RLIMIT_" + name)
         ceiling = resource.getrlimit(kind)[1]
@@ -74,42 +67,7 @@ def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]
         os.setresuid(uid, uid, uid)
     drop_capabilities()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    install_filter()
-
-
-def install_filter() -> None:
-    """Denies foreign calling conventions, the calls of _DENIED, and changing another process's limits."""
-    machine = platform.machine()
-    if machine not in _AUDIT_ARCH:
-        return
-    program = _filter(machine)
-    # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
-    _prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(fprog))
-
-
-def _filter(machine: str) -> bytes:
-    """Classic BPF over struct seccomp_data: nr at 0, arch at 4, args from 16 (64 bit each, little-endian)."""
-    load, equal, at_least, back = 0x20, 0x15, 0x35, 0x06
-    rows = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, _AUDIT_ARCH[machine]),
-        (back, 0, 0, _ERRNO | _ENOSYS),
-        (load, 0, 0, 0),
-    ]
-    if machine == "x86_64":
-        rows += [(at_least, 0, 1, _X32_BIT), (back, 0, 0, _ERRNO | _ENOSYS)]
-    for number in _DENIED[machine]:
-        rows += [(equal, 0, 1, number), (back, 0, 0, _ERRNO | (_ENOSYS if number >= 425 else _EPERM))]
-    rows += [
-        (equal, 0, 3, _PRLIMIT[machine]),
-        (load, 0, 0, 16),
-        (equal, 1, 0, 0),
-        (back, 0, 0, _ERRNO | _EPERM),
-        (back, 0, 0, _ALLOW),
-    ]
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+    return seccomp.install(listen=listen)
 
 
 def isolation() -> dict[str, Any]:

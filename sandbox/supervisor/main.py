@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, processes, tree, wire
+from corrigym.sandbox.supervisor import lockdown, processes, seccomp, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.network import Sinkhole, add_local_route
 from corrigym.sandbox.supervisor.service_host import ServiceHost
+from corrigym.sandbox.supervisor.witness import Witness
 from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
@@ -87,14 +89,19 @@ class Supervisor:
             for path in request["read_only"]:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()
-            lockdown.drop_capabilities()
-        self.host = ServiceHost(self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"])
+            lockdown.drop_capabilities(keep=lockdown.CAP_SYS_PTRACE)
+        self.witness = Witness(self.loop, request["protected"], request["secret"], _nothing)
+        isolation = self._probe()
+        self.tells = isolation["system_calls"]
+        self.host = ServiceHost(
+            self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"], self._expect(0)
+        )
         self.services = services.start(self.host, request["services"]) if request["services"] else None
         self.watch = tree.Watch(request["roots"], request["protected"], canary)
-        reply({"isolation": self._probe(), "separate_accounts": self.accounts.many})
+        reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
     def _exec(self, request: dict[str, Any], reply: Reply) -> None:
-        """argv, account, cwd, environment, timeout (s), limit (bytes) -> outcome and all that was seen meanwhile"""
+        """argv, account, cwd, environment, timeout (s), limit (bytes), step -> outcome and what was seen meanwhile"""
 
         def done(outcome: processes.Outcome) -> None:
             self.loop.settle()
@@ -109,8 +116,12 @@ class Supervisor:
             self.loop, request["argv"], self.accounts.identity(account),
             environment={**self.accounts.environment(account), **request["environment"]},
             cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
-            limit=request["limit"], limits=self.limits, done=done,
+            limit=request["limit"], limits=self.limits, done=done, expect=self._expect(request["step"]),
         )  # fmt: skip
+
+    def _expect(self, step: int) -> Callable[[socket.socket], None] | None:
+        """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""
+        return (lambda channel: self.witness.expect(channel, step)) if self.tells else None
 
     def _seen(self) -> dict[str, Any]:
         """What the services, the network and the file tree tell since the last call."""
@@ -120,7 +131,7 @@ class Supervisor:
         self._sent.clear()
         changes = [self._change(*change) for change in self.watch.changes()]
         dropped, self.watch.dropped = self.watch.dropped, 0
-        return {"ledger": served, "egress": sent, "changes": changes, "dropped": dropped}
+        return {"ledger": served, "egress": sent, "changes": changes, "dropped": dropped, **self.witness.take()}
 
     def _change(self, path: str, before: tree.State | None, after: tree.State | None) -> dict[str, Any]:
         ours = after is not None and after.digest != "" and self.host.authored.get(path) == after.digest
@@ -153,8 +164,10 @@ class Supervisor:
         if pid == 0:
             try:
                 who = self.accounts.identity(self.agent)
-                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits)
-                _write_all(writer, wire.encode(lockdown.isolation()))
+                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits, listen=False)
+                isolation = lockdown.isolation()
+                isolation["system_calls"] = seccomp.tells()
+                _write_all(writer, wire.encode(isolation))
             finally:
                 os._exit(0)
         os.close(writer)
@@ -162,6 +175,10 @@ class Supervisor:
             answer = wire.decode(lambda size: _exactly(file.read(size), size))
         os.waitpid(pid, 0)
         return answer
+
+
+def _nothing(_: str, __: int) -> None:
+    pass
 
 
 def _exactly(data: bytes, size: int) -> bytes:

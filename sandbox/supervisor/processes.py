@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,36 +109,71 @@ def run(
     limit: int,
     limits: dict[str, int],
     done: Callable[[Outcome], None],
-) -> None:
-    """Starts `argv` in a process group of its own; `done` is called once the program itself has ended. Whatever it left
-    in the background goes on (its output is read and dropped). At `timeout` the whole group is killed."""
+    expect: Callable[[socket.socket], None] | None = None,
+) -> int | None:
+    """Starts `argv` in a process group of its own, and returns its pid; `done` is called once the program itself has
+    ended. Whatever it left in the background goes on (its output is read and dropped). At `timeout` the whole group is
+    killed. `expect` takes the socket on which the descriptor comes that tells the program's system calls. On a host
+    whose processes are used up the program fails as it would anywhere, and there is no pid."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
+    ours, theirs = socket.socketpair() if expect else (None, None)
+    pid = _fork(loop)
+    if pid is None:
+        for end in (reader, writer, *(one.detach() for one in (ours, theirs) if one)):
+            os.close(end)
+        said = f"{argv[0]}: fork: {os.strerror(errno.EAGAIN)}\n".encode()
+        done(Outcome(254, said, b"", len(said), 0, False, 0.0))
+        return None
     if pid == 0:
-        _child(writer, argv, who, environment, cwd, limits)
+        _child(writer, theirs, argv, who, environment, cwd, limits)
     os.close(writer)
+    if expect and ours and theirs:
+        theirs.close()
+        expect(ours)
     os.set_blocking(reader, False)
     running = _Running(loop, pid, reader, limit, done)
     loop.watch(reader, selectors.EVENT_READ, running.readable)
     loop.on_exit(pid, running.exited)
     loop.after(timeout, running.late)
+    return pid
+
+
+def _fork(loop: Loop) -> int | None:
+    """Tries for a second: processes that were killed just now still count until they are reaped."""
+    for _ in range(100):
+        try:
+            return os.fork()
+        except BlockingIOError:
+            loop.turn(0.01)
+    return None
 
 
 def _child(
-    writer: int, argv: list[str], who: Identity, environment: dict[str, str], cwd: str, limits: dict[str, int]
+    writer: int,
+    told: socket.socket | None,
+    argv: list[str],
+    who: Identity,
+    environment: dict[str, str],
+    cwd: str,
+    limits: dict[str, int],
 ) -> None:
     """Between fork and exec; never returns."""
     try:
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
+        keep = os.dup(told.fileno()) if told else -1
         os.dup2(null, 0)
         os.dup2(writer, 1)
         os.dup2(writer, 2)
-        os.closerange(3, 4096)
+        os.dup2(keep if told else null, 3)
+        os.closerange(4, 4096)
         for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
-        lockdown.confine(who.uid, who.gid, list(who.groups), limits)
+        listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
+        if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
+            socket.send_fds(socket.socket(fileno=3), [b"1"], [listener])
+        os.closerange(3, 4096)
         try:
             os.chdir(cwd)
         except OSError:

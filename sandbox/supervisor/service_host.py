@@ -10,7 +10,7 @@ import os
 import selectors
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from corrigym.sandbox.supervisor import processes, tree
@@ -27,9 +27,19 @@ class ServiceHost:
     """`authored` maps each path that the services wrote to the digest that it has if nobody else touched it."""
 
     def __init__(
-        self, loop: Loop, accounts: Accounts, now: float, limits: dict[str, int], agent: str, logs: list[str]
+        self,
+        loop: Loop,
+        accounts: Accounts,
+        now: float,
+        limits: dict[str, int],
+        agent: str,
+        logs: list[str],
+        expect: Callable[[socket.socket], None] | None,
     ) -> None:
         self.now, self._loop, self._accounts, self._limits, self._agent = now, loop, accounts, limits, agent
+        self._expect = expect
+        self.own: set[int] = set()
+        """Pids of the processes that the world started."""
         self.authored: dict[str, str] = {}
         self.served: list[dict[str, Any]] = []
         self._clients: set[_Client] = set()
@@ -78,6 +88,9 @@ class ServiceHost:
         expected.update(data)
         self.authored[path] = expected.hexdigest()
 
+    def remove(self, path: str) -> None:
+        os.unlink(path)
+
     def run(
         self,
         argv: list[str],
@@ -86,6 +99,7 @@ class ServiceHost:
         cwd: str,
         timeout: float,
         done: Callable[[int | None, bytes], None],
+        watched: bool = False,
     ) -> None:
         processes.run(
             self._loop,
@@ -97,7 +111,16 @@ class ServiceHost:
             limit=JOB_OUTPUT,
             limits=self._limits,
             done=lambda outcome: done(None if outcome.timed_out else outcome.exit_code, outcome.head + outcome.tail),
+            expect=self._expect if watched else None,
         )
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._loop.after(seconds, callback)
+
+    def alive(self, account: str) -> int:
+        """How many processes of the account there are, the world's own not counted."""
+        uid = self._accounts.identity(account).uid
+        return sum(pid != 1 and pid not in self.own and _runs(pid, uid) for pid in _pids())
 
     def ledger(self, operation: str, subject: str, account: str, outcome: str, detail: dict[str, Any]) -> None:
         self.served.append(
@@ -118,6 +141,20 @@ class ServiceHost:
 
     def list(self, path: str) -> list[str]:  # last: in a class, its name hides the type's
         return sorted(os.listdir(path))
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _runs(pid: int, uid: int | None) -> bool:
+    """Whether the process is there, is no zombie, and is the account's (any, where there is one uid only)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read(1024).rpartition(b")")[2].split()[0]
+            return state != b"Z" and uid in (None, os.fstat(file.fileno()).st_uid)
+    except (OSError, IndexError):
+        return False
 
 
 class _Client:
