@@ -90,13 +90,20 @@ def read_events(path: Path, blobs: Path | None = None) -> Iterator[Event]:
     """
     blobs = blobs or path.parent.parent / "blobs"
     for number, line in _lines(path):
-        record = _parse(line, path, number)
-        if record.get("type") not in PAYLOAD_TYPES:
-            continue
-        try:
-            yield _event(record, blobs)
-        except _UNREADABLE as error:
-            raise LogError(f"{path}:{number}: not an event of this log: {_first_line(error)}") from error
+        if event := read_line(line, path, number, blobs):
+            yield event
+
+
+def read_line(line: bytes, path: Path, number: int, blobs: Path | None) -> Event | None:
+    """The event of a line, None if its type is unknown; without `blobs`, texts that are kept there are empty. LogError
+    as of `read_events`."""
+    record = _parse(line, path, number)
+    if record.get("type") not in PAYLOAD_TYPES:
+        return None
+    try:
+        return _event(record, blobs)
+    except _UNREADABLE as error:
+        raise LogError(f"{path}:{number}: not an event of this log: {_first_line(error)}") from error
 
 
 def verify_episode(path: Path, blobs: Path | None = None) -> Checked:
@@ -107,35 +114,43 @@ def verify_episode(path: Path, blobs: Path | None = None) -> Checked:
     blobs = blobs or path.parent.parent / "blobs"
     checked = Checked(path)
     for number, line in _lines(path):
-        if problem := _problem(line, path, number, blobs, checked):
-            checked.problems.append(problem)
+        check_line(line, number, blobs, checked)
+        if checked.problems:
             return checked
-        checked.head, checked.events = hashlib.sha256(line).hexdigest(), checked.events + 1
     checked.partial = _partial(path)
     return checked
 
 
-def _problem(line: bytes, path: Path, number: int, blobs: Path, checked: Checked) -> str | None:
+def check_line(line: bytes, number: int, blobs: Path | None, checked: Checked) -> Event | None:
+    """Adds the next line to what is `checked`, or the problem with it; returns its event, None for an unknown type.
+    Without `blobs`, these are not looked at."""
     try:
-        record = _parse(line, path, number)
-        if checked.complete:
-            return f"{path}:{number}: there are events after the end of the episode"
-        if record["prev"] != checked.head:
-            checked.doubtful = checked.events > 0
-            return f"{path}:{number}: the hash chain breaks here: a line before this one was changed or removed"
-        if record["seq"] != checked.events:
-            return f"{path}:{number}: event {record['seq']} stands where event {checked.events} belongs"
-        if record["type"] in PAYLOAD_TYPES:
-            payload = _event(record, blobs).payload
-            checked.complete = isinstance(payload, EpisodeEnded)
-            if isinstance(payload, EpisodeStarted) and number != 1:
-                return f"{path}:{number}: the episode starts twice"
-        else:
-            _attach(record, blobs)  # its blobs must be there, whatever it means
+        event = _checked(line, number, blobs, checked)
     except _UNREADABLE as error:
-        text = _first_line(error)
-        return text if text.startswith(str(path)) else f"{path}:{number}: {text}"
-    return None
+        text, place = _first_line(error), f"{checked.path}:{number}: "
+        checked.problems.append(text if text.startswith(str(checked.path)) else place + text)
+        return None
+    checked.head, checked.events = hashlib.sha256(line).hexdigest(), checked.events + 1
+    return event
+
+
+def _checked(line: bytes, number: int, blobs: Path | None, checked: Checked) -> Event | None:
+    record, place = _parse(line, checked.path, number), f"{checked.path}:{number}: "
+    if checked.complete:
+        raise LogError(f"{place}there are events after the end of the episode")
+    if record["prev"] != checked.head:
+        checked.doubtful = checked.events > 0
+        raise LogError(f"{place}the hash chain breaks here: a line before this one was changed or removed")
+    if record["seq"] != checked.events:
+        raise LogError(f"{place}event {record['seq']} stands where event {checked.events} belongs")
+    if record["type"] not in PAYLOAD_TYPES:
+        _attach(record, blobs)  # its blobs must be there, whatever it means
+        return None
+    event = _event(record, blobs)
+    checked.complete = isinstance(event.payload, EpisodeEnded)
+    if isinstance(event.payload, EpisodeStarted) and number != 1:
+        raise LogError(f"{place}the episode starts twice")
+    return event
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -166,7 +181,7 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     return record
 
 
-def _event(record: dict[str, Any], blobs: Path) -> Event:
+def _event(record: dict[str, Any], blobs: Path | None) -> Event:
     seq, moment, step = int(record["seq"]), float(record["time"]), int(record["step"])
     body = {key: value for key, value in record.items() if key not in _ENVELOPE}
     return Event(seq=seq, time=moment, step=step, payload=PAYLOAD.validate_python(_attach(body, blobs)))
@@ -194,10 +209,10 @@ def _store(data: bytes, blobs: Path) -> str:
     return digest
 
 
-def _attach(value: Any, blobs: Path) -> Any:
+def _attach(value: Any, blobs: Path | None) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"$blob", "bytes"}:
-            return _load(value["$blob"], blobs)
+            return _load(value["$blob"], blobs) if blobs else ""
         return {key.removeprefix("$"): _attach(item, blobs) for key, item in value.items()}
     if isinstance(value, list):
         return [_attach(item, blobs) for item in value]

@@ -7,12 +7,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
+from corrigym.episodes.index import STAGES
 from corrigym.episodes.look import DIM, STAGE_LOOK
 from corrigym.episodes.pages import EVERYTHING, Shown, elapsed, page_rows, troubles
 from corrigym.episodes.rows import Rows, crop
 from corrigym.episodes.text import safe_line
 from corrigym.episodes.verdicts import badges, verdict_rows
-from corrigym.episodes.view import STAGES, EpisodeView
+from corrigym.episodes.view import EpisodeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
     if stages:
         return STAGE_LOOK[max(stages, key=STAGES.index)]
     if view.last in pages:
-        return ("◆", "") if view.ending.ended else ("✗", "yellow")
+        return ("◆", "") if view.ended else ("✗", "yellow")
     return ("▷", DIM) if 0 in pages else ("·", DIM)
 
 

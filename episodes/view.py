@@ -1,8 +1,13 @@
-"""An episode as a value: the events of a log folded into what a reader looks at, without judging or rendering it."""
+"""An episode as a value: the events of a log folded into what a reader looks at, without judging or rendering it.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+Steps are loaded when they are asked for, so that a long episode costs no more memory than a short one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, overload
 
 from corrigym.detection.model import Evidence, Finding, Stage, Verdict
 from corrigym.episodes.events import (
@@ -14,16 +19,16 @@ from corrigym.episodes.events import (
     EvidenceSeen,
     FindingMade,
     Message,
-    Payload,
     Result,
     Status,
     Wait,
 )
-from corrigym.episodes.log import read_events, verify_episode
-from corrigym.errors import LogError
+from corrigym.episodes.index import ENDING, STAGES, Index, Touched
+from corrigym.episodes.scan import Scan, last_event
 
-STAGES: tuple[Stage, ...] = ("considered", "probed", "attempted", "effected")
-"""In rising order."""
+KEPT = 64
+"""Steps that are kept loaded."""
+_CHANGED = "this line of the log was changed after it had been read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Step:
     result: Result | None = None
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
+    lost: str | None = None
+    """What of the step the log refers to but does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +58,77 @@ class Ending:
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
     ended: EpisodeEnded | None = None
+    lost: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Source(Protocol):
+    """What an episode is read from."""
+
+    index: Index
+
+    @property
+    def share(self) -> float: ...
+
+    @property
+    def partial(self) -> int: ...
+
+    def read(self, first: int, after: int) -> Iterator[tuple[int, Event, str | None]]: ...
+
+
 class EpisodeView:
-    """A whole episode, equal to itself only. `damage` says where the log stops to be trustworthy; what comes after
-    that place is not in the view."""
+    """A whole episode, equal to itself only. It grows while its log is read on; `stamp` tells of that.
 
-    name: str
-    start: EpisodeStarted | None
-    began: float
-    steps: tuple[Step, ...]
-    ending: Ending
-    damage: str | None = None
-    partial: int = 0
-    """Bytes of a last line that a crash cut short."""
+    `damage` says where the log stops to be trustworthy; what comes after that place is not in the view. `foretold` is
+    how the log says that it ends, until it has been read to there.
+    """
+
+    def __init__(self, name: str, source: Source, damage: list[str], foretold: EpisodeEnded | None = None) -> None:
+        self.name = name
+        self.steps = Steps(self)
+        self._source, self._damage, self._foretold = source, damage, foretold
+        self._ending: tuple[int, Ending] | None = None
+
+    @property
+    def stamp(self) -> int:
+        return self._source.index.events + len(self._damage)
+
+    @property
+    def start(self) -> EpisodeStarted | None:
+        return self._source.index.start
+
+    @property
+    def began(self) -> float:
+        return self._source.index.began or 0.0
+
+    @property
+    def damage(self) -> str | None:
+        return self._damage[0] if self._damage else None
+
+    @property
+    def partial(self) -> int:
+        """Bytes of a last line that a crash cut short."""
+        return self._source.partial
+
+    @property
+    def share(self) -> float:
+        """How much of the log has been read: below 1, there is more than the view has."""
+        return self._source.share
+
+    @property
+    def ended(self) -> EpisodeEnded | None:
+        """How the episode ended; as foretold while the log is still read."""
+        foretold = self._foretold if self.share < 1 and not self._damage else None
+        return self._source.index.ended or foretold
 
     @property
     def status(self) -> Status:
-        if self.ending.ended:
-            return self.ending.ended.status
+        if ended := self.ended:
+            return ended.status
         return "error" if self.damage else "interrupted"
 
     @property
     def verdict(self) -> Verdict | None:
-        return self.ending.ended.verdict if self.ending.ended else None
+        return self.ended.verdict if self.ended else None
 
     @property
     def pages(self) -> int:
@@ -86,114 +139,190 @@ class EpisodeView:
     def last(self) -> int:
         return self.pages - 1
 
+    @property
+    def ending(self) -> Ending:
+        if self._ending is None or self._ending[0] != self.stamp:
+            self._ending = self.stamp, _load_ending(self._source, self.ended)
+        return self._ending[1]
+
     def findings(self, page: int) -> tuple[Finding, ...]:
         if page == self.last:
             return self.ending.findings
         return self.steps[page - 1].findings if 0 < page < self.last else ()
 
+    def evidence(self, page: int) -> tuple[Evidence, ...]:
+        if page == self.last:
+            return self.ending.evidence
+        return self.steps[page - 1].evidence if 0 < page < self.last else ()
+
     def stage(self, page: int) -> Stage | None:
         """The highest stage that a finding of this page reached."""
-        return max((finding.stage for finding in self.findings(page)), key=STAGES.index, default=None)
+        index = self._source.index
+        stage = index.last_stage if page == self.last else index.stages[page - 1] if 0 < page < self.last else 0
+        return STAGES[stage - 1] if stage else None
 
     def time(self, page: int) -> float:
         """When the page's moment was, in seconds since the epoch."""
         if page == 0:
             return self.began
-        return self.ending.time if page >= self.last else self.steps[page - 1].time
+        return self._source.index.now if page >= self.last else self._source.index.times[page - 1]
+
+    def number(self, page: int) -> int:
+        """The number of the step on this page, which is none of the first and the last."""
+        return self._source.index.numbers[page - 1]
 
     def page_of(self, step: int) -> int:
         """The page of the step with this number, or of the nearest one before it."""
-        if step > max((known.number for known in self.steps), default=0):
+        numbers = self._source.index.numbers
+        if (exact := self._source.index.step_of(step)) != ENDING:
+            return exact + 1
+        if step > max(numbers, default=0):
             return self.last
-        return max((page for page, known in enumerate(self.steps, 1) if known.number <= step), default=0)
+        return max((page for page, known in enumerate(numbers, 1) if known <= step), default=0)
+
+    def history(self, asset: str, page: int) -> list[Touched]:
+        """All that was seen of an asset up to this page, in the order of the log."""
+        index = self._source.index
+        known = index.histories.get(asset)
+        return known.until(None if page >= self.last else page - 1, index.sorts) if known else []
+
+    def find_evidence(self, identifier: str) -> Evidence | None:
+        for line in self._source.index.lines_of(identifier):
+            for _, event, _ in self._source.read(line, line + 1):
+                if isinstance(event.payload, EvidenceSeen) and event.payload.evidence.id == identifier:
+                    return event.payload.evidence
+        return None
 
 
-@dataclass(slots=True)
-class _Draft:
-    """What has been read so far."""
+class Steps(Sequence[Step]):
+    """The steps of a view, read from its log when they are asked for."""
 
-    start: EpisodeStarted | None = None
-    began: float | None = None
-    now: float = 0.0
-    steps: list[Step] = field(default_factory=list)
-    said: list[Message] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
-    evidence: list[Evidence] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    aftermath: Aftermath | None = None
-    ended: EpisodeEnded | None = None
+    def __init__(self, view: EpisodeView) -> None:
+        self._view, self._known = view, OrderedDict[tuple[int, int], Step]()
+
+    def __len__(self) -> int:
+        return len(self._view._source.index.calls)
+
+    @overload
+    def __getitem__(self, place: int) -> Step: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Step]: ...
+
+    def __getitem__(self, place: int | slice) -> Step | list[Step]:
+        if isinstance(place, slice):
+            return [self[index] for index in range(*place.indices(len(self)))]
+        index = range(len(self))[place]
+        key = index, self._view.stamp
+        if key not in self._known:
+            self._known[key] = _load_step(self._view._source, index)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return self._known[key]
+
+
+def open_view(path: Path, blobs: Path | None = None) -> tuple[EpisodeView, Scan]:
+    """The episode in the file as far as it can be had at once, and the scan that goes on. OSError if there is none."""
+    scan = Scan(path, blobs)
+    return EpisodeView(path.stem, scan, scan.checked.problems, last_event(path)), scan
 
 
 def load_view(path: Path, blobs: Path | None = None) -> EpisodeView:
     """The episode in the file, up to its first damage if there is any. OSError if there is no such file."""
-    checked = verify_episode(path, blobs)
-    view = fold(_sound(path, blobs, checked.events - checked.doubtful), name=path.stem)
-    return replace(view, damage=next(iter(checked.problems), None), partial=checked.partial)
+    scan = Scan(path, blobs, check_blobs=True)
+    scan.go_on()
+    return EpisodeView(path.stem, scan, scan.checked.problems)
 
 
-def _sound(path: Path, blobs: Path | None, count: int) -> Iterator[Event]:
-    """The events of the first `count` lines."""
-    try:
-        for event in read_events(path, blobs):
-            if event.seq >= count:
-                return
-            yield event
-    except LogError:  # the line that `verify_episode` has named already
-        return
+class _Told:
+    """Events that are no file."""
+
+    share, partial = 1.0, 0
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.index, self._events = Index(), list(events)
+        for line, event in enumerate(self._events):
+            self.index.take(line, event)
+
+    def read(self, first: int, after: int) -> Iterator[tuple[int, Event, str | None]]:
+        return ((line, self._events[line], None) for line in range(first, min(after, len(self._events))))
 
 
 def fold(events: Iterable[Event], *, name: str = "") -> EpisodeView:
-    draft = _Draft()
-    for event in events:
-        draft.now = event.time
-        draft.began = event.time if draft.began is None else draft.began
-        _take(draft, event.payload, event)
-    return _finish(draft, name)
+    return EpisodeView(name, _Told(events), [])
 
 
-def _take(draft: _Draft, payload: Payload, event: Event) -> None:
-    match payload:
-        case EpisodeStarted():
-            draft.start = payload
-        case Message():
-            draft.said.append(payload)
-        case Wait():
-            draft.waits.append(payload)
-        case Call():
-            step = Step(event.step, event.time, payload, tuple(draft.said), tuple(draft.waits))
-            draft.steps.append(step)
-            draft.said, draft.waits = [], []
-        case Result():
-            if draft.steps:
-                draft.steps[-1] = replace(draft.steps[-1], result=payload)
-        case EvidenceSeen():
-            draft.evidence.append(payload.evidence)
-        case FindingMade():
-            draft.findings.append(payload.finding)
-        case Aftermath():
-            draft.aftermath = payload
-        case EpisodeEnded():
-            draft.ended = payload
+class _Lines:
+    """The events of some lines, sorted by what they are."""
+
+    def __init__(self) -> None:
+        self.said: list[Message] = []
+        self.waits: list[Wait] = []
+        self.evidence: list[Evidence] = []
+        self.findings: list[Finding] = []
+        self.call: Call | None = None
+        self.result: Result | None = None
+        self.aftermath: Aftermath | None = None
+        self.lost: str | None = None
+
+    def take(self, event: Event, lost: str | None) -> None:
+        self.lost = self.lost or lost
+        match event.payload:
+            case Message() as message:
+                self.said.append(message)
+            case Wait() as wait:
+                self.waits.append(wait)
+            case EvidenceSeen(evidence=evidence):
+                self.evidence.append(evidence)
+            case FindingMade(finding=finding):
+                self.findings.append(finding)
+            case Call() as call:
+                self.call = call
+            case Result() as result:
+                self.result = result
+            case Aftermath() as aftermath:
+                self.aftermath = aftermath
+            case _:
+                pass
 
 
-def _finish(draft: _Draft, name: str) -> EpisodeView:
-    """Evidence and findings go to the step that they name, wherever in the log they stand; the rest to the ending."""
-    numbers = {step.number for step in draft.steps}
-    seen: dict[int, list[Evidence]] = {}
-    found: dict[int, list[Finding]] = {}
-    for item in draft.evidence:
-        of_step = item.step in numbers and item.source != "aftermath"
-        seen.setdefault(item.step if of_step else -1, []).append(item)
-    late = {item.id for item in seen.get(-1, ())}
-    for finding in draft.findings:
-        of_step = finding.step in numbers and not (finding.evidence and late.issuperset(finding.evidence))
-        found.setdefault(finding.step if of_step else -1, []).append(finding)
-    steps = tuple(
-        replace(step, evidence=tuple(seen.pop(step.number, ())), findings=tuple(found.pop(step.number, ())))
-        for step in reversed(draft.steps)  # should a number come twice, the later step gets them
-    )[::-1]
-    ending = Ending(
-        draft.now, tuple(draft.said), tuple(draft.waits), draft.aftermath, tuple(seen.pop(-1, ())),
-        tuple(found.pop(-1, ())), draft.ended,
+def _load_step(source: Source, step: int) -> Step:
+    """What stands before its call is what was said; what stands after it, up to the next, is what was seen."""
+    index = source.index
+    first = index.calls[step - 1] + 1 if step else 0
+    call, after = index.calls[step], index.calls[step + 1] if step + 1 < len(index.calls) else index.after
+    before, since = _Lines(), _Lines()
+    for line, event, lost in source.read(first, call + 1):
+        if line == call or isinstance(event.payload, Message | Wait):
+            before.take(event, lost)
+    for line, event, lost in source.read(call + 1, after):
+        if line not in index.strays and isinstance(event.payload, Result | EvidenceSeen | FindingMade):
+            since.take(event, lost)
+    _take_strays(source, step, since)
+    return Step(
+        index.numbers[step], index.times[step], before.call or Call(tool="", arguments={}, illegal=_CHANGED),
+        tuple(before.said), tuple(before.waits), since.result, tuple(since.evidence), tuple(since.findings),
+        before.lost or since.lost,
     )  # fmt: skip
-    return EpisodeView(name, draft.start, draft.began or 0.0, steps, ending)
+
+
+def _load_ending(source: Source, ended: EpisodeEnded | None) -> Ending:
+    index, lines = source.index, _Lines()
+    first = index.calls[-1] + 1 if index.calls else 0
+    for _, event, lost in source.read(first, index.after):
+        if isinstance(event.payload, Message | Wait):
+            lines.take(event, lost)
+    if index.aftermath is not None:
+        for _, event, lost in source.read(index.aftermath, index.aftermath + 1):
+            lines.take(event, lost)
+    _take_strays(source, ENDING, lines)
+    return Ending(
+        index.now, tuple(lines.said), tuple(lines.waits), lines.aftermath, tuple(lines.evidence),
+        tuple(lines.findings), ended, lines.lost,
+    )  # fmt: skip
+
+
+def _take_strays(source: Source, step: int, lines: _Lines) -> None:
+    for line in source.index.astray.get(step, ()):
+        for _, event, lost in source.read(line, line + 1):
+            lines.take(event, lost)

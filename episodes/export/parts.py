@@ -48,7 +48,7 @@ def mark(view: EpisodeView, page: int) -> tuple[str, str]:
     if stage := view.stage(page):
         return STAGE_LOOK[stage][0], stage
     if page == view.last:
-        return ("◆", "") if view.ending.ended else ("✗", "cut")
+        return ("◆", "") if view.ended else ("✗", "cut")
     return ("▷", "") if page == 0 else ("·", "")
 
 
