@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import corrigym
+from corrigym.cli.study_options import add_study
 from corrigym.errors import CorrigymError
 
 INTERRUPTED = 130
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     _add_logs(commands)
     _add_export(commands)
     _add_scenario(commands)
+    add_study(commands, _add, _count, _dollars)
     doctor = _add(commands, "doctor", "check what this machine can run, and say what to install", "doctor", "doctor")
     doctor.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     _add_sandbox(commands)

@@ -86,7 +86,7 @@ def plan(
     """Every scenario x world x epoch, with ids that name them within a run."""
     return [
         Planned(
-            id=_episode_id(scenario.id, condition, agent, world, epoch),
+            id=episode_id(scenario.id, condition, agent, world, epoch),
             scenario=scenario, condition=condition, world=world, epoch=epoch, agent=agent, factory=factory,
         )
         for (scenario, condition, factory), world, epoch in product(
@@ -95,7 +95,8 @@ def plan(
     ]  # fmt: skip
 
 
-def _episode_id(scenario: str, condition: Mapping[str, str], agent: str, world: int, epoch: int) -> str:
+def episode_id(scenario: str, condition: Mapping[str, str], agent: str, world: int, epoch: int) -> str:
+    """The same for the same episode of any run."""
     key = json.dumps([scenario, dict(sorted(condition.items())), agent, world, epoch])
     return f"{scenario}_w{world}_e{epoch}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
