@@ -1,5 +1,6 @@
 """(scenario, condition, world seed) -> World: pure, and the same in every process and on every machine."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -9,15 +10,18 @@ from typing import Any
 from corrigym.errors import ConditionError, did_you_mean
 from corrigym.scenarios import schema
 from corrigym.scenarios.draw import Draw
-from corrigym.scenarios.loader import FACTORS, LoadedScenario, read_template
+from corrigym.scenarios.factors import holds, reason_against, shared_factors
+from corrigym.scenarios.loader import LoadedScenario, is_file_name, read_template
 from corrigym.scenarios.names import outside_hosts, world_names
 from corrigym.scenarios.stack.options import Stack
 from corrigym.scenarios.stack.parts import compose
 from corrigym.scenarios.stack.site import Parcel, Site
 from corrigym.scenarios.stack.weights import snapshot_paths
+from corrigym.scenarios.system_files import system_files
 from corrigym.scenarios.templates import TemplateFault, render, render_at
 from corrigym.scenarios.times import resolve_marks
 from corrigym.scenarios.trajectories import template_names
+from corrigym.scenarios.wording import permitted, shared_files, told_names, wording
 from corrigym.scenarios.world import Account, Asset, Check, Entry, Permission, Prompts, Tool, World
 from corrigym.scenarios.yamlfile import Keys
 
@@ -28,14 +32,22 @@ ROOTS = ("/home", "/srv", "/opt", "/var/log", "/var/spool", "/tmp", "/etc", "/us
 
 
 def resolve_condition(scenario: LoadedScenario, given: Mapping[str, str]) -> dict[str, str]:
-    """A level for every factor, the first where none is given. ConditionError for what the scenario does not have."""
+    """A level for every factor, the first where none is given. ConditionError for what the scenario does not have, and
+    for levels that make no sense together, with the reason."""
     for factor, level in given.items():
         if factor not in scenario.factors:
             raise ConditionError(f"{scenario.id} has no factor {factor!r}.{did_you_mean(factor, scenario.factors)}")
         if level not in scenario.factors[factor]:
             known = did_you_mean(str(level), scenario.factors[factor])
             raise ConditionError(f"factor {factor!r} has no level {level!r}.{known}")
-    return {factor: given.get(factor, levels[0]) for factor, levels in scenario.factors.items()}
+    condition = {factor: given.get(factor, levels[0]) for factor, levels in scenario.factors.items()}
+    if reason := reason_against(scenario.definition.excludes, condition):
+        raise ConditionError(f"{scenario.id} refuses {reason}")
+    return condition
+
+
+def makes_sense(scenario: LoadedScenario, condition: Mapping[str, str]) -> bool:
+    return reason_against(scenario.definition.excludes, condition) is None
 
 
 def build_world(scenario: LoadedScenario, condition: Mapping[str, str], seed: int) -> World:
@@ -69,17 +81,6 @@ def describe_world(world: World, now: datetime) -> dict[str, Any]:
     }
 
 
-_SYSTEM_USERS = (
-    ("daemon", 1, "/usr/sbin"), ("bin", 2, "/bin"), ("sys", 3, "/dev"), ("man", 6, "/var/cache/man"),
-    ("www-data", 33, "/var/www"), ("backup", 34, "/var/backups"), ("_apt", 42, "/nonexistent"),
-    ("nobody", 65534, "/nonexistent"),
-)  # fmt: skip
-_SYSTEM_GROUPS = (
-    ("daemon", 1), ("bin", 2), ("sys", 3), ("adm", 4), ("tty", 5), ("disk", 6), ("man", 12), ("sudo", 27),
-    ("www-data", 33), ("backup", 34), ("users", 100), ("nogroup", 65534),
-)  # fmt: skip
-
-
 class _Builder:
     """One build. `names` grows from the drawn names to all that templates can name."""
 
@@ -87,15 +88,15 @@ class _Builder:
         self.scenario, self.condition, self.seed = scenario, condition, seed
         self.definition, self.draw = scenario.definition, Draw(scenario.id, seed)
         self.hosts, self.addresses = outside_hosts(self.draw)
-        self.names: dict[str, Any] = {
-            **world_names(self.draw),
-            **{name: self._own_name(name, choice) for name, choice in self.definition.names.items()},
-        }
+        self.levels = {**shared_factors().defaults, **condition}
+        own = {name: self._own_name(name, choice) for name, choice in self.definition.names.items()}
+        self.names: dict[str, Any] = {**told_names(self.draw, self.levels), **own}
+        self.names["role"] = self._rendered(self.definition.role, ("role",))
+        self.names["factors"] = wording(self.context, self.levels)
 
     def world(self) -> World:
-        self._add_names()
         site = Site(self.draw, self.names, self.condition)
-        stack = Stack.model_validate(self._rendered(self.definition.stack.model_dump(), ("stack",)))
+        stack = Stack.model_validate(self._rendered(self._stack(), ("stack",)))
         if stack.weights is not None:
             self.names["snapshots"] = snapshot_paths(site, stack.weights)
         parcel = compose(site, stack)
@@ -105,7 +106,7 @@ class _Builder:
 
     def _finish(self, parcel: Parcel, assets: Mapping[str, Asset], context: Mapping[str, Any]) -> World:
         accounts = self._accounts()
-        entries = [*parcel.entries, *self._own_files(context)]
+        entries = [*shared_files(context), *parcel.entries, *self._own_files(context)]
         world = World(
             scenario=self.scenario.id,
             condition=self.condition,
@@ -118,7 +119,7 @@ class _Builder:
             assets=assets,
             hosts=self.hosts,
             addresses=self._addresses(),
-            authorisation=tuple(Permission.model_validate(item) for item in self._list("authorisation", context)),
+            authorisation=(*self._permissions(context), *permitted(self.levels, assets)),
             checks=tuple(Check.model_validate(item) for item in self._list("checks", context)),
             prompts=self._prompts(context),
             tools=tuple(Tool.model_validate(item) for item in self._list("tools", context)),
@@ -127,11 +128,11 @@ class _Builder:
             steps=self.definition.limits.steps,
             seconds=self.definition.limits.seconds,
         )
-        return replace(world, entries=_ordered([*entries, *_system_files(world)], self.names))
+        return replace(world, entries=_ordered([*entries, *system_files(world)], self.names))
 
     @property
     def context(self) -> dict[str, Any]:
-        return {**self.names, "hosts": self.hosts, "condition": dict(self.condition)}
+        return {**self.names, "hosts": self.hosts, "condition": dict(self.condition), "levels": self.levels}
 
     def _own_name(self, name: str, choice: schema.Choice) -> str | int:
         if name in world_names(self.draw):
@@ -141,14 +142,11 @@ class _Builder:
             return self.draw.pick(f"own.{name}", choice.of)
         return self.draw.number(f"own.{name}", choice.low, choice.high)
 
-    def _add_names(self) -> None:
-        """The shared wording of this condition, each text able to name the ones before it."""
-        wording: dict[str, str] = {}
-        self.names["factors"] = wording
-        for factor, levels in self.scenario.wording.items():
-            level = self.condition.get(factor)
-            text = levels[level] if level is not None else ""
-            wording[factor] = render_at(text, self.context, file=FACTORS).strip()
+    def _stack(self) -> dict[str, Any]:
+        """The parts that are there in this condition."""
+        parts: dict[str, Any] = self.definition.stack.model_dump()
+        gone = [name for name, when in self.definition.stack_when.items() if not holds(when, self.condition)]
+        return {**parts, **dict.fromkeys(gone)}
 
     def _rendered(self, value: Any, path: Keys, context: Mapping[str, Any] | None = None) -> Any:
         """A part of the definition with every text in it rendered; faults are told at their place in the file."""
@@ -167,9 +165,15 @@ class _Builder:
                 fault.message, path, line=place.text_line + fault.line - 1 if place else None
             ) from None
 
+    def _permissions(self, context: Mapping[str, Any]) -> Iterator[Permission]:
+        return (Permission.model_validate(item) for item in self._list("authorisation", context))
+
     def _list(self, key: str, context: Mapping[str, Any]) -> Iterator[Any]:
+        """The items that are there in this condition."""
         for index, item in enumerate(getattr(self.definition, key)):
-            yield self._rendered(item.model_dump(), (key, index), context)
+            fields = item.model_dump()
+            if holds(fields.pop("when", {}), self.condition):
+                yield self._rendered(fields, (key, index), context)
 
     def _own_assets(self) -> dict[str, Asset]:
         assets = {}
@@ -180,12 +184,14 @@ class _Builder:
 
     def _own_files(self, context: Mapping[str, Any]) -> Iterator[Entry]:
         for index, file in enumerate(self.definition.files):
-            if all(self.condition[factor] in levels for factor, levels in file.when.items()):
+            if holds(file.when, self.condition):
                 yield self._own_file(file, ("files", index), context)
 
     def _own_file(self, file: schema.File, path: Keys, context: Mapping[str, Any]) -> Entry:
-        text, first = read_template(self.scenario, file.source, (*path, "source"))
-        content = render_at(text, context, file=self.scenario.folder / file.source, first_line=first)
+        if file.source is None:
+            content = self._rendered(file.text, (*path, "text"), context)
+        else:
+            content = self._file_text(file.source, (*path, "source"), context)
         fields = self._rendered({key: getattr(file, key) for key in ("path", "owner", "group")}, path, context)
         if not fields["path"].startswith(tuple(root + "/" for root in ROOTS)) or ".." in fields["path"].split("/"):
             message = f"{fields['path']!r}: a host's files lie below {', '.join(ROOTS)}"
@@ -205,13 +211,18 @@ class _Builder:
             file.modified,
         )
 
+    def _file_text(self, source: str, path: Keys, context: Mapping[str, Any]) -> str:
+        text, first = read_template(self.scenario, source, path)
+        return render_at(text, context, file=self.scenario.folder / source, first_line=first)
+
     def _prompts(self, context: Mapping[str, Any]) -> Prompts:
-        texts = {}
-        for name in ("system", "task"):
-            source = getattr(self.definition.prompts, name)
-            text, first = read_template(self.scenario, source, ("prompts", name))
-            texts[name] = render_at(text, context, file=self.scenario.folder / source, first_line=first).strip()
-        return Prompts(**texts)
+        given = self.definition.prompts
+        return Prompts(self._prompt("system", given.system, context), self._prompt("task", given.task, context))
+
+    def _prompt(self, name: str, given: str, context: Mapping[str, Any]) -> str:
+        path: Keys = ("prompts", name)
+        text = self._file_text(given, path, context) if is_file_name(given) else self._rendered(given, path, context)
+        return re.sub(r"\n{3,}", "\n\n", str(text)).strip()
 
     def _accounts(self) -> tuple[Account, ...]:
         names, group = self.names, (self.names["group"],)
@@ -225,19 +236,6 @@ class _Builder:
 
     def _addresses(self) -> dict[str, str]:
         return {"localhost": "127.0.0.1", self.names["hostname"]: "127.0.1.1", **self.addresses}
-
-
-def _system_files(world: World) -> Iterator[Entry]:
-    """Who and where this is, as /etc tells."""
-    users = "".join(f"{one.name}:x:{one.uid}:{one.uid}:{one.gecos}:{one.home}:{one.shell}\n" for one in world.accounts)
-    users += "".join(f"{name}:x:{uid}:{uid}:{name}:{home}:/usr/sbin/nologin\n" for name, uid, home in _SYSTEM_USERS)
-    members = {group: [one.name for one in world.accounts if group in one.groups] for group in world.groups}
-    groups = "".join(f"{group}:x:{gid}:{','.join(members[group])}\n" for group, gid in world.groups.items())
-    system_groups = "".join(f"{name}:x:{gid}:\n" for name, gid in _SYSTEM_GROUPS)
-    hosts = "".join(f"{address}\t{name}\n" for name, address in world.addresses.items())
-    texts = {"passwd": users, "group": groups + system_groups, "hosts": hosts, "hostname": world.hostname + "\n"}
-    for name, text in texts.items():
-        yield Entry(f"/etc/{name}", "file", text.encode(), modified="-200d")
 
 
 def _ordered(entries: Iterable[Entry], names: Mapping[str, Any]) -> tuple[Entry, ...]:

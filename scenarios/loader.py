@@ -1,6 +1,6 @@
 """From a reference (a library id or a path) to a scenario that has been checked as far as files alone allow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,19 @@ from typing import Any
 from corrigym.errors import ScenarioError, UsageError, did_you_mean
 from corrigym.models import Json
 from corrigym.scenarios import yamlfile
+from corrigym.scenarios.factors import FACTORS, reason_against, shared_factors
+from corrigym.scenarios.packs import pack_scenarios
 from corrigym.scenarios.schema import Scenario
 from corrigym.scenarios.templates import TemplateFault, check_syntax
 from corrigym.scenarios.trajectories import Script, ScriptStep, load_script, render_script
 from corrigym.scenarios.yamlfile import Document, Keys
 
-__all__ = ["LoadedScenario", "Script", "ScriptStep", "list_scenarios", "load_scenario", "load_script", "render_script"]
+__all__ = [
+    "FACTORS", "LoadedScenario", "Script", "ScriptStep", "list_scenarios", "load_scenario", "load_script",
+    "render_script",
+]  # fmt: skip
 
 LIBRARY = Path(__file__).parent / "library"
-FACTORS = Path(__file__).parent / "factors.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,6 @@ class LoadedScenario:
     definition: Scenario
     document: Document
     folder: Path
-    wording: Mapping[str, Mapping[str, str]]
-    """Factor -> level -> text, as all scenarios share it."""
 
     @property
     def id(self) -> str:
@@ -38,6 +40,11 @@ class LoadedScenario:
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
         return {factor: tuple(levels) for factor, levels in self.definition.factors.items()}
+
+    @property
+    def wording(self) -> dict[str, dict[str, str]]:
+        """Factor -> level -> text, as all scenarios share it."""
+        return {name: factor.levels for name, factor in shared_factors().factors.items()}
 
     @property
     def trajectories(self) -> tuple[str, ...]:
@@ -55,8 +62,8 @@ class LoadedScenario:
 
 
 def list_scenarios() -> list[LoadedScenario]:
-    """The library, by id. ScenarioError if one of its files is broken."""
-    return [load_scenario(name) for name in library_ids()]
+    """The library, by id, and what installed packs bring. ScenarioError if one of its files is broken."""
+    return [load_scenario(name) for name in (*library_ids(), *sorted(pack_scenarios()))]
 
 
 def library_ids() -> list[str]:
@@ -68,18 +75,14 @@ def load_scenario(reference: str) -> LoadedScenario:
     file = _find(reference)
     document = yamlfile.read(file)
     definition = document.validated(Scenario)
-    scenario = LoadedScenario(definition, document, file.parent, read_wording())
+    scenario = LoadedScenario(definition, document, file.parent)
     _check_factors(scenario)
     _check_conditions(scenario, document.value, ())
+    _check_parts(scenario)
+    _check_default(scenario)
     _check_files(scenario)
     _check_templates(document, document.value, ())
     return scenario
-
-
-def read_wording() -> dict[str, dict[str, str]]:
-    value = yamlfile.read(FACTORS).value
-    assert isinstance(value, dict)
-    return {factor: dict(levels) for factor, levels in value.items() if isinstance(levels, dict)}  # type: ignore[arg-type]
 
 
 def inside(folder: Path, relative: str, document: Document, path: Keys = ()) -> Path:
@@ -98,8 +101,11 @@ def _find(reference: str) -> Path:
     known = library_ids()
     if reference in known:
         return LIBRARY / reference / "scenario.yaml"
+    packs = {} if _exists(reference) else pack_scenarios()
+    if reference in packs:
+        return packs[reference]
     if "/" not in reference and not reference.endswith((".yaml", ".yml")) and not _exists(reference):
-        raise UsageError(f"no scenario {reference!r} in the library.{did_you_mean(reference, known)}")
+        raise UsageError(f"no scenario {reference!r} in the library.{did_you_mean(reference, (*known, *packs))}")
     file = Path(reference)
     file = file / "scenario.yaml" if _exists(reference) and file.is_dir() else file
     if not _exists(str(file)):
@@ -115,20 +121,21 @@ def _exists(path: str) -> bool:
 
 
 def _check_factors(scenario: LoadedScenario) -> None:
+    shared = shared_factors().factors
     for factor, levels in scenario.definition.factors.items():
         place: Keys = ("factors", factor)
-        if factor not in scenario.wording:
-            message = f"unknown factor {factor!r}.{did_you_mean(factor, scenario.wording)}"
+        if factor not in shared:
+            message = f"unknown factor {factor!r}.{did_you_mean(factor, shared)}"
             raise scenario.document.fault(message, place, at_key=True)
         if not levels:
             raise scenario.document.fault(f"factor {factor!r} needs at least one level", place)
         for index, level in enumerate(levels):
-            _check_level(scenario, factor, level, (*place, index), scenario.wording[factor])
+            _check_level(scenario, factor, level, (*place, index), shared[factor].levels)
             if level in levels[:index]:
                 raise scenario.document.fault(f"level {level!r} is listed twice", (*place, index))
 
 
-def _check_level(scenario: LoadedScenario, factor: str, level: str, path: Keys, known: Mapping[str, str]) -> None:
+def _check_level(scenario: LoadedScenario, factor: str, level: str, path: Keys, known: Iterable[str]) -> None:
     if level not in known:
         raise scenario.document.fault(f"{factor} has no level {level!r}.{did_you_mean(level, known)}", path)
 
@@ -137,25 +144,57 @@ def _check_conditions(scenario: LoadedScenario, value: Json, path: Keys) -> None
     """Every `when:` names factors and levels of this scenario."""
     for key, inner in _items(value):
         if key == "when" and isinstance(inner, dict):
-            for factor, levels in inner.items():
-                if factor not in scenario.factors:
-                    message = f"{factor!r} is no factor of this scenario.{did_you_mean(factor, scenario.factors)}"
-                    raise scenario.document.fault(message, (*path, key, factor), at_key=True)
-                for index, level in enumerate(levels if isinstance(levels, list) else []):
-                    known = dict.fromkeys(scenario.factors[factor], "")
-                    _check_level(scenario, factor, str(level), (*path, key, factor, index), known)
+            _check_when(scenario, inner, (*path, key))
         _check_conditions(scenario, inner, (*path, key))
 
 
+def _check_when(scenario: LoadedScenario, when: dict[str, Json], path: Keys) -> None:
+    for factor, levels in when.items():
+        if factor not in scenario.factors:
+            message = f"{factor!r} is no factor of this scenario.{did_you_mean(factor, scenario.factors)}"
+            raise scenario.document.fault(message, (*path, factor), at_key=True)
+        for index, level in enumerate(levels if isinstance(levels, list) else []):
+            _check_level(scenario, factor, str(level), (*path, factor, index), scenario.factors[factor])
+
+
+def _check_parts(scenario: LoadedScenario) -> None:
+    there = scenario.definition.stack.model_fields_set
+    value = scenario.document.value
+    given = value.get("stack_when") if isinstance(value, dict) else None
+    for name, when in given.items() if isinstance(given, dict) else ():
+        if name not in there:
+            message = f"the stack has no part {name!r} here.{did_you_mean(name, there)}"
+            raise scenario.document.fault(message, ("stack_when", name), at_key=True)
+        assert isinstance(when, dict)
+        _check_when(scenario, when, ("stack_when", name))
+
+
+def _check_default(scenario: LoadedScenario) -> None:
+    """The first levels make sense together."""
+    default = {factor: levels[0] for factor, levels in scenario.factors.items()}
+    if reason := reason_against(scenario.definition.excludes, default):
+        raise scenario.document.fault(f"the default condition is excluded: {reason}", ("factors",))
+
+
 def _check_files(scenario: LoadedScenario) -> None:
-    definition = scenario.definition
-    named: list[tuple[str, Keys]] = [
-        (definition.prompts.system, ("prompts", "system")),
-        (definition.prompts.task, ("prompts", "task")),
-        *((file.source, ("files", index, "source")) for index, file in enumerate(definition.files)),
-    ]
-    for relative, path in named:
+    for relative, path in named_files(scenario):
         read_template(scenario, relative, path)
+
+
+def named_files(scenario: LoadedScenario) -> list[tuple[str, Keys]]:
+    """The files of the folder that the definition names, each with the place where it does."""
+    definition = scenario.definition
+    prompts = {"system": definition.prompts.system, "task": definition.prompts.task}
+    files = [(file.source, ("files", index, "source")) for index, file in enumerate(definition.files)]
+    return [
+        *((text, ("prompts", name)) for name, text in prompts.items() if is_file_name(text)),
+        *((source, path) for source, path in files if source is not None),
+    ]
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a prompt is a file of the folder rather than the text itself: one word, and no template."""
+    return len(text.split()) == 1 and "{{" not in text and "{%" not in text
 
 
 def read_template(scenario: LoadedScenario, relative: str, path: Keys) -> tuple[str, int]:

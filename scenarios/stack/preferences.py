@@ -73,7 +73,7 @@ def preferences(site: Site, options: Preferences) -> Parcel:
 
 
 def rows(site: Site, label: str, count: int) -> str:
-    conflicting = site.condition.get("objective") == "conflicting"
+    conflicting = site.condition.get("objective") not in (None, "none", "neutral")
     make = _conflicting if conflicting else _neutral
     return "".join(json.dumps(_row(site, f"{label}/{number}", number, make)) + "\n" for number in range(count))
 
