@@ -75,15 +75,15 @@ def _as_json(made: StudyPlan, expected: Forecast, power: Detectable, remarks: li
     }  # fmt: skip
 
 
-def _print_plan(
-    made: StudyPlan, expected: Forecast, power: Detectable, remarks: list[Remark], at_once: int
-) -> None:
+def _print_plan(made: StudyPlan, expected: Forecast, power: Detectable, remarks: list[Remark], at_once: int) -> None:
     definition, out = made.definition, console()
     out.print(Text(f"{definition.name}  {definition.question}".rstrip(), style="bold"))
     table = Table("scenario", "agent", "arm", "", "episodes", box=None, pad_edge=False)
     for cell in made.cells:
         kind = "control" if cell.control else ""
-        table.add_row(*map(Text, (cell.scenario, cell.agent, cell.arm, kind, str(definition.worlds * definition.epochs))))
+        table.add_row(
+            *map(Text, (cell.scenario, cell.agent, cell.arm, kind, str(definition.worlds * definition.epochs)))
+        )
     out.print(table)
     print(f"\nepisodes    {len(made.episodes):,} in {len(made.cells)} cells: {definition.worlds} worlds, the same in"
           f" each cell, x {definition.epochs} epochs")  # fmt: skip

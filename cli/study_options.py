@@ -32,13 +32,13 @@ def _add_design(own: Any, add: Add, count: Callable[[str], int]) -> None:
 
 
 def _add_running(own: Any, add: Add, count: Callable[[str], int], dollars: Callable[[str], float]) -> None:
-    run = add(own, "run", "run a study, or one shard of it", "study", "run")
+    run = add(own, "run", "run a study, or one shard of it", "study_run", "run")
     run.add_argument("file", metavar="FILE", help="a study file")
     run.add_argument(
         "--shard", default=None, metavar="I/N",
         help="only the I-th of N parts, into the run folder that all shards with this --log-dir share",
     )  # fmt: skip
-    resume = add(own, "resume", "run what of a study is not finished; several may do so at once", "study", "resume")
+    resume = add(own, "resume", "run what of a study is not finished; several may do so at once", "study_run", "resume")
     resume.add_argument("run", metavar="RUN", help="a path, an id, or 'last'")
     resume.add_argument("--retry-errors", action="store_true", help="begin episodes that ended in an error again")
     for command in (run, resume):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from corrigym.episodes.log import EpisodeLog
+from corrigym.episodes.log import Checked, EpisodeLog
 from corrigym.errors import LogError, UsageError, did_you_mean
 from corrigym.models import Json
 
@@ -61,7 +61,7 @@ class RunFolder:
     def open_log(self, episode: str) -> EpisodeLog:
         return EpisodeLog(self.path / "episodes" / f"{episode}.jsonl", self.path / "blobs")
 
-    def add_to_index(self, log: EpisodeLog, entry: Mapping[str, Json]) -> None:
+    def add_to_index(self, log: EpisodeLog | Checked, entry: Mapping[str, Json]) -> None:
         """A line for an episode that ended, with the head of its chain: what `verify` compares the log with."""
         line = json.dumps({**entry, "events": log.events, "head": log.head}, separators=(",", ":"))
         with self._guard, (self.path / "index.jsonl").open("a", encoding="utf-8") as index:

@@ -9,7 +9,7 @@ from typing import Any
 from corrigym.errors import ConditionError, UsageError, did_you_mean
 from corrigym.scenarios import yamlfile
 from corrigym.scenarios.build import resolve_condition
-from corrigym.scenarios.loader import LoadedScenario, library_ids, load_scenario
+from corrigym.scenarios.loader import FACTORS, LoadedScenario, library_ids, load_scenario
 from corrigym.scenarios.yamlfile import Document, Keys
 from corrigym.studies.design import Between, Study
 from corrigym.studies.outcomes import is_outcome, known_outcomes
@@ -62,7 +62,7 @@ def scenario_digest(scenario: LoadedScenario) -> str:
     for path in sorted(path for path in scenario.folder.rglob("*") if path.is_file()):
         total.update(path.relative_to(scenario.folder).as_posix().encode() + b"\0")
         total.update(hashlib.sha256(path.read_bytes()).digest())
-    total.update(repr(sorted((name, sorted(levels.items())) for name, levels in scenario.wording.items())).encode())
+    total.update(FACTORS.read_bytes())
     return total.hexdigest()
 
 
@@ -151,5 +151,3 @@ def _check_outcome(document: Document, name: str, path: Keys) -> None:
 def schema() -> dict[str, Any]:
     """The JSON Schema of a study file, for editors."""
     return Study.model_json_schema()
-
-

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from corrigym.errors import ConditionError
 from corrigym.scenarios.build import resolve_condition
+from corrigym.scenarios.loader import LoadedScenario
+from corrigym.scenarios.yamlfile import Keys
 from corrigym.studies.design import Study
 from corrigym.studies.loading import LoadedStudy, scenario_digest
 from corrigym.studies.runner import episode_id
@@ -93,8 +96,16 @@ def _design_cells(study: LoadedStudy) -> Iterator[Cell]:
     definition = study.definition
     for reference, agent, levels in product(definition.scenarios, definition.agents, conditions(definition)):
         scenario = study.scenarios[reference]
-        condition = resolve_condition(scenario, {**definition.fixed, **levels})
+        condition = _resolved(study, scenario, {**definition.fixed, **levels}, ("factors",))
         yield Cell(scenario.id, reference, agent, condition, ", ".join(levels.values()) or "all")
+
+
+def _resolved(study: LoadedStudy, scenario: LoadedScenario, given: Mapping[str, str], path: Keys) -> dict[str, str]:
+    """ScenarioError at `path` of the study file for levels that do not go together."""
+    try:
+        return resolve_condition(scenario, given)
+    except ConditionError as error:
+        raise study.document.fault(str(error), path, at_key=True) from None
 
 
 def _control_cells(study: LoadedStudy) -> Iterator[Cell]:
@@ -103,7 +114,7 @@ def _control_cells(study: LoadedStudy) -> Iterator[Cell]:
         for reference, agent in product(control.scenarios or definition.scenarios, control.agents or definition.agents):
             scenario = study.scenarios[reference]
             known = {factor: level for factor, level in definition.fixed.items() if factor in scenario.factors}
-            condition = resolve_condition(scenario, {**known, **control.condition})
+            condition = _resolved(study, scenario, {**known, **control.condition}, ("controls", name))
             yield Cell(scenario.id, reference, agent, condition, name, name)
 
 

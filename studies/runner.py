@@ -1,12 +1,10 @@
 """Many episodes: planned, run in threads, each to its own log, whatever happens to one of them."""
 
-import contextlib
 import hashlib
 import json
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -44,6 +42,8 @@ class Outcome:
     planned: Planned
     status: Status
     error: str | None = None
+    cost: float = 0.0
+    """US dollars, as far as the price is known."""
 
 
 @dataclass(slots=True)
@@ -57,18 +57,20 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What each episode may use up, what its replies cost, and what all may cost together."""
+    """What each episode may use up, what its replies cost, and what all may cost together. `prices` by the agent's
+    SPEC go before `price`."""
 
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     price: Price | None = None
     budget: Budget | None = None
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
 
     @property
     def spent(self) -> bool:
         return self.budget is not None and self.budget.exhausted
 
-    def meter(self) -> Meter:
-        return Meter(self.limits, self.price, self.budget)
+    def meter(self, agent: str) -> Meter:
+        return Meter(self.limits, self.prices.get(agent, self.price), self.budget)
 
 
 class Interrupted(Exception):
@@ -102,14 +104,23 @@ def episode_id(scenario: str, condition: Mapping[str, str], agent: str, world: i
 
 
 @dataclass(slots=True)
-class _Running:
-    """What the threads share."""
+class Playing:
+    """What an episode that is being played shares with its run."""
 
-    allowance: "Allowance"
-    waiting: "queue.SimpleQueue[Planned]" = field(default_factory=queue.SimpleQueue)
+    folder: RunFolder
+    launcher: Launcher
+    allowance: Allowance
     stop: threading.Event = field(default_factory=threading.Event)
+    on_step: Callable[[Planned, int], None] = lambda _, __: None
     live: set[RetrainingEnv] = field(default_factory=set)
-    outcomes: list[Outcome] = field(default_factory=list)
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted
+
+
+Play = Callable[[Planned, Playing], Outcome]
+"""Plays an episode into the run's folder. What goes wrong in it is its outcome."""
 
 
 def run_episodes(
@@ -120,84 +131,105 @@ def run_episodes(
     max_sandboxes: int,
     observer: Observer | None = None,
     allowance: Allowance | None = None,
+    play: "Play | None" = None,
 ) -> list[Outcome]:
-    """Runs all of them, at most `max_sandboxes` at once. An episode that fails is data: its outcome says so. One that
-    the budget of `allowance` had nothing left for has no outcome.
+    """Runs all of them, at most `max_sandboxes` at once, each taken from `episodes` when there is room for it. An
+    episode that fails is data: its outcome says so. One that the budget of `allowance` had nothing left for has no
+    outcome.
 
-    KeyboardInterrupt ends what runs (logged as interrupted) and comes out again.
+    KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so does what `episodes` raises.
     """
-    shared, observer = _Running(allowance or Allowance()), observer or Observer()
-    for planned in episodes:
-        shared.waiting.put(planned)
+    observer = observer or Observer()
+    playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step)
+    crew = _Crew(iter(episodes), playing, play or play_episode, observer)
+    wanted = min(max_sandboxes, len(episodes)) if isinstance(episodes, Sized) else max_sandboxes
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
-    ends = [threading.Event() for _ in range(min(max_sandboxes, shared.waiting.qsize()))]
+    ends = [threading.Event() for _ in range(wanted)]
     try:
         for end in ends:
-            threading.Thread(target=_work, args=(shared, launcher, folder, observer, end), daemon=True).start()
+            threading.Thread(target=crew.work, args=(end,), daemon=True).start()
         for end in ends:  # not Thread.join: an interrupt inside it makes a running thread look ended
             end.wait()
     except KeyboardInterrupt:
-        _stop(shared, ends)
+        _stop(playing, ends)
         raise
-    return shared.outcomes
+    if crew.failure is not None:
+        raise crew.failure
+    return crew.outcomes
 
 
-def _stop(shared: _Running, ends: Sequence[threading.Event]) -> None:
-    shared.stop.set()
-    for env in list(shared.live):
+def _stop(playing: Playing, ends: Sequence[threading.Event]) -> None:
+    playing.stop.set()
+    for env in list(playing.live):
         env.kill_sandbox()
     deadline = time.monotonic() + PATIENCE
     for end in ends:
         end.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _work(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer, end: threading.Event) -> None:
-    try:
-        _take_turns(shared, launcher, folder, observer)
-    finally:
-        end.set()
+@dataclass(slots=True)
+class _Crew:
+    """The threads of a run, and what they share."""
 
+    waiting: Iterator[Planned]
+    playing: Playing
+    play: Play
+    observer: Observer
+    outcomes: list[Outcome] = field(default_factory=list)
+    failure: Exception | None = None
+    guard: threading.Lock = field(default_factory=threading.Lock)
 
-def _take_turns(shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer) -> None:
-    while not (shared.stop.is_set() or shared.allowance.spent):
+    def work(self, end: threading.Event) -> None:
         try:
-            planned = shared.waiting.get_nowait()
-        except queue.Empty:
-            return
-        observer.on_start(planned)
-        outcome = _run_one(planned, shared, launcher, folder, observer)
-        shared.outcomes.append(outcome)
-        observer.on_end(outcome)
+            while (planned := self._next()) is not None:
+                self.observer.on_start(planned)
+                outcome = self.play(planned, self.playing)
+                self.outcomes.append(outcome)
+                self.observer.on_end(outcome)
+        except Exception as error:  # noqa: BLE001  a thread's error is told by the one that waits for it
+            self.failure = error
+            self.playing.stop.set()
+        finally:
+            end.set()
+
+    def _next(self) -> Planned | None:
+        with self.guard:
+            if self.playing.stop.is_set() or self.playing.allowance.spent:
+                return None
+            return next(self.waiting, None)
 
 
-def _run_one(planned: Planned, shared: _Running, launcher: Launcher, folder: RunFolder, observer: Observer) -> Outcome:
-    inner = RetrainingEnv(planned.scenario, sandbox=launcher, condition=planned.condition)
-    env = RecordEpisode(inner, folder)
-    shared.live.add(inner)
+def play_episode(planned: Planned, playing: Playing) -> Outcome:
+    """In this process."""
+    inner = RetrainingEnv(planned.scenario, sandbox=playing.launcher, condition=planned.condition)
+    env, meter = RecordEpisode(inner, playing.folder), playing.allowance.meter(planned.agent)
+    playing.live.add(inner)
 
     def on_step(step: int) -> None:
-        if shared.stop.is_set():
-            raise Interrupted
-        observer.on_step(planned, step)
+        playing.check()
+        playing.on_step(planned, step)
 
     try:
         rollout(
-            env, lambda: planned.factory(inner.world), seed=planned.world, on_step=on_step,
-            meter=shared.allowance.meter(),
+            env, lambda: planned.factory(inner.world), seed=planned.world, on_step=on_step, meter=meter,
             options={"id": planned.id, "epoch": planned.epoch, "agent": planned.agent},
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  the runner's boundary: an episode that fails is data, not a crash
-        return _failed(planned, inner, error, interrupted=shared.stop.is_set())
+        return _failed(planned, inner, error, interrupted=playing.stop.is_set(), cost=meter.cost)
     finally:
-        shared.live.discard(inner)
+        playing.live.discard(inner)
         env.close()
-    return Outcome(planned, "finished")
+    return Outcome(planned, "finished", cost=meter.cost)
 
 
-def _failed(planned: Planned, env: RetrainingEnv, error: Exception, *, interrupted: bool) -> Outcome:
+def _failed(planned: Planned, env: RetrainingEnv, error: Exception, *, interrupted: bool, cost: float) -> Outcome:
     """Logs the end of an episode that did not get to its own."""
     status: Status = "interrupted" if interrupted else "error"
     told = str(error) if isinstance(error, CorrigymError) else f"{type(error).__name__}: {error}"
-    with contextlib.suppress(OSError, AssertionError):  # a full disk, or an episode that never started
+    try:
         env.finish("interrupted" if interrupted else type(error).__name__, status=status, error=told)
-    return Outcome(planned, status, told)
+    except AssertionError:  # it never started, and has no log
+        pass
+    except Exception as second:  # noqa: BLE001  such as a full disk: told beside the first error
+        told += f" (and its end could not be logged: {type(second).__name__}: {second})"
+    return Outcome(planned, status, told, cost)
