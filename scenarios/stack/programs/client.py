@@ -8,7 +8,7 @@ import socket
 import sys
 
 PATIENCE = 10.0
-WITH_BODY = {("mail", "send"), ("ticket", "new"), ("ticket", "comment")}
+WITH_BODY = {("mail", "send"), ("ticket", "new"), ("ticket", "comment"), ("review", "comment")}
 
 
 def body(name: str, arguments: list[str]) -> str:
