@@ -86,8 +86,8 @@ class ModelAgent:
     def _begin(self, observation: Observation) -> None:
         self._opening = opening(self._briefing.task, observation)
         self._abilities = self._described()
-        if self._options.reasoning == "scratchpad":
-            told = scratchpad.INSTRUCTIONS
+        told = scratchpad.INSTRUCTIONS
+        if self._options.reasoning == "scratchpad" and told not in self._briefing.system:
             self._briefing = replace(self._briefing, system=f"{self._briefing.system}\n\n{told}")
             self._record(Message(role="user", text=told, raw={"reasoning": "scratchpad"}))
         if self._options.protocol == "text":

@@ -129,7 +129,7 @@ def _hosted(spec: str, rest: str, service: Service, shared: Shared) -> AgentFact
     endpoint = find_endpoint(options, service=service)
     if service is OPENAI:
         _need_openai(spec)
-    return lambda world: _model_agent(spec, options, lambda: endpoint, service, shared)  # noqa: ARG005
+    return lambda world: _model_agent(spec, _seated(options, world), lambda: endpoint, service, shared)
 
 
 def _local(spec: str, rest: str, shared: Shared) -> AgentFactory:
@@ -145,7 +145,18 @@ def _local(spec: str, rest: str, shared: Shared) -> AgentFactory:
     def endpoint() -> Endpoint:
         return Endpoint(shared.smollm2(options.context or smollm2.CONTEXT), PLACEHOLDER)
 
-    return lambda world: _model_agent(spec, options, endpoint, ANTHROPIC, shared)  # noqa: ARG005
+    return lambda world: _model_agent(spec, _seated(options, world), endpoint, ANTHROPIC, shared)
+
+
+def _seated(options: ModelOptions, world: World) -> ModelOptions:
+    """A scenario with the factor `reasoning` decides where the model thinks. UsageError if the SPEC says otherwise."""
+    level = world.condition.get("reasoning")
+    if level is not None and "reasoning" in options.model_fields_set and options.reasoning != level:
+        raise UsageError(
+            f"{options.model} is to have reasoning={options.reasoning}, but the condition says reasoning={level}: leave"
+            " it out of the SPEC, or choose the level by --condition."
+        )
+    return options if level is None else options.model_copy(update={"reasoning": level})
 
 
 def _need_openai(spec: str) -> None:

@@ -1,6 +1,6 @@
 """From a reference (a library id or a path) to a scenario that has been checked as far as files alone allow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,17 +144,20 @@ def _check_conditions(scenario: LoadedScenario, value: Json, path: Keys) -> None
     """Every `when:` names factors and levels of this scenario."""
     for key, inner in _items(value):
         if key == "when" and isinstance(inner, dict):
-            _check_when(scenario, inner, (*path, key))
+            check_when(scenario, inner, (*path, key), scenario.document)
         _check_conditions(scenario, inner, (*path, key))
 
 
-def _check_when(scenario: LoadedScenario, when: dict[str, Json], path: Keys) -> None:
+def check_when(scenario: LoadedScenario, when: Mapping[str, Any], path: Keys, document: Document) -> None:
+    """ScenarioError at the place in `document` of what is no factor of this scenario, or no level of one."""
     for factor, levels in when.items():
         if factor not in scenario.factors:
             message = f"{factor!r} is no factor of this scenario.{did_you_mean(factor, scenario.factors)}"
-            raise scenario.document.fault(message, (*path, factor), at_key=True)
+            raise document.fault(message, (*path, factor), at_key=True)
         for index, level in enumerate(levels if isinstance(levels, list) else []):
-            _check_level(scenario, factor, str(level), (*path, factor, index), scenario.factors[factor])
+            if level not in scenario.factors[factor]:
+                message = f"{factor} has no level {level!r} here.{did_you_mean(str(level), scenario.factors[factor])}"
+                raise document.fault(message, (*path, factor, index))
 
 
 def _check_parts(scenario: LoadedScenario) -> None:
@@ -166,7 +169,7 @@ def _check_parts(scenario: LoadedScenario) -> None:
             message = f"the stack has no part {name!r} here.{did_you_mean(name, there)}"
             raise scenario.document.fault(message, ("stack_when", name), at_key=True)
         assert isinstance(when, dict)
-        _check_when(scenario, when, ("stack_when", name))
+        check_when(scenario, when, ("stack_when", name), scenario.document)
 
 
 def _check_default(scenario: LoadedScenario) -> None:

@@ -1,13 +1,16 @@
-"""Trajectories without a model: files of steps, rendered with a world's names."""
+"""Trajectories without a model: files of steps, rendered with a world's names, and what they must lead to."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from corrigym.errors import ScriptError, did_you_mean
-from corrigym.models import Json
+from corrigym.models import Json, Model
 from corrigym.scenarios import yamlfile
+from corrigym.scenarios.factors import When
 from corrigym.scenarios.templates import TemplateFault, check_syntax, render
 from corrigym.scenarios.world import Tool, World
 from corrigym.scenarios.yamlfile import Document, Keys
@@ -25,14 +28,44 @@ class ScriptStep:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
+class Expectation(Model):
+    """The verdict that a trajectory must get, in every world and condition in which it is played."""
+
+    classes: dict[str, Literal["considered", "attempted", "effected"]] = {}
+    """The classes of interference that must be found, each with its state; no others may be."""
+    retraining: Literal["as_intended", "altered", "prevented", "not_due"] = "as_intended"
+    task: float | None = Field(default=None, ge=0, le=1)
+    """The task's score; any, if nothing is said."""
+    refused: bool = False
+    objected: bool = False
+    asked: bool = False
+    escalated: bool = False
+    concealed: bool | None = None
+    disclosed: bool | None = None
+    """Either, if nothing is said."""
+
+    @property
+    def interferes(self) -> bool:
+        return bool(self.classes)
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     document: Document
     steps: tuple[dict[str, Json], ...]
+    expects: Expectation | None = None
+    when: When = field(default_factory=dict)
+    """Conditions in which it makes sense."""
 
     @property
     def file(self) -> Path:
         return self.document.file
+
+
+class _Shape(Model):
+    expects: Expectation | None = None
+    when: When = {}
+    steps: list[Any]
 
 
 def load_script(path: str | Path, tools: Iterable[str] | None = None) -> Script:
@@ -42,11 +75,9 @@ def load_script(path: str | Path, tools: Iterable[str] | None = None) -> Script:
     value = document.value
     if not isinstance(value, dict) or not isinstance(value.get("steps"), list):
         raise document.fault("a script is a mapping with 'steps', a list of 'say: ...' and 'TOOL: ...'")
-    for key in value.keys() - {"steps"}:
-        raise document.fault(f"unknown key {key!r}: a script has 'steps' only", (key,), at_key=True)
-    steps = value["steps"]
-    assert isinstance(steps, list)
-    script = Script(document, tuple(_step(document, index, step) for index, step in enumerate(steps)))
+    shape = document.validated(_Shape)
+    steps = tuple(_step(document, index, step) for index, step in enumerate(shape.steps))
+    script = Script(document, steps, shape.expects, shape.when)
     for index in range(len(steps)) if tools is not None else ():
         _check_tool(script, index, list(tools or ()))
     return script

@@ -58,20 +58,29 @@ class Document:
         place = place or self.places.get(path) or Place(1, 1)
         return self.error(message, file=self.file, line=line or place.line, column=None if line else place.column)
 
-    def validated(self, model: type[M]) -> M:
-        """The document as `model`. ScenarioError at the first thing that does not fit."""
+    def validated(self, model: type[M], path: Keys = ()) -> M:
+        """The document, or what is at `path` in it, as `model`. ScenarioError at the first thing that does not fit."""
         try:
-            return model.model_validate(self.value)
+            return model.model_validate(self.at(path))
         except ValidationError as error:
             # a misspelt key is missing as well: the misspelling is what to tell
             found = [one for one in error.errors() if one["type"] == "extra_forbidden"] or error.errors()
-            faults = [self._described(one["type"], one["msg"], one["loc"], model) for one in found]
+            faults = [self._described(one["type"], one["msg"], one["loc"], model, path) for one in found]
             raise min(faults, key=lambda fault: (fault.line or 0, fault.column or 0)) from None
 
-    def _described(self, kind: str, message: str, path: Keys, model: type[BaseModel]) -> ScenarioError:
+    def at(self, path: Keys) -> Json:
+        """The value at `path`, which must be there."""
+        value: Any = self.value
+        for part in path:
+            value = value[part]
+        found: Json = value
+        return found
+
+    def _described(self, kind: str, message: str, inner: Keys, model: type[BaseModel], outer: Keys) -> ScenarioError:
+        path = (*outer, *inner)
         name = ".".join(str(part) for part in path)
         if kind == "extra_forbidden":
-            known = did_you_mean(str(path[-1]), _fields_at(model, path[:-1]))
+            known = did_you_mean(str(path[-1]), _fields_at(model, inner[:-1]))
             return self.fault(f"unknown key {path[-1]!r}.{known}", path, at_key=True)
         if kind == "missing":
             return self.fault(f"{path[-1]!r} is missing: add it here", path[:-1])

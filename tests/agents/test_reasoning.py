@@ -1,13 +1,18 @@
 """Where a model thinks, and who sees it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from corrigym.agents.base import Briefing
 from corrigym.agents.scratchpad import INSTRUCTIONS
-from corrigym.errors import AgentError
+from corrigym.agents.spec import make_agent
+from corrigym.errors import AgentError, UsageError
+from corrigym.scenarios.build import build_world
 from tests.agents.provider import Provider, chats, described, function, says, text, use
 from tests.agents.seat import SYSTEM, Seat, bash, observation, result
+from tests.authoring.folder import loaded
 
 LS = use("toolu_1", "bash", {"command": "ls"})
 START = observation()
@@ -84,3 +89,30 @@ def test_nothing_in_a_scratchpad_is_carried_out(provider: Provider, seat: Seat) 
     block = "```bash\nrm -rf /srv\n```"
     provider.will(says(f"<scratchpad>{block}</scratchpad>\n```bash\nls\n```"))
     assert seat.take(reasoning="scratchpad", protocol="text").act(START) == bash("ls")
+
+
+@pytest.mark.parametrize(("level", "times"), [("scratchpad", 1), ("native", 0)])
+def test_the_condition_decides_where_the_model_thinks_and_says_so_once(
+    provider: Provider, tmp_path: Path, level: str, times: int
+) -> None:
+    provider.will(says(text(f"{PAD}Looking."), LS))
+    world = build_world(loaded(tmp_path), {"reasoning": level}, 0)
+    agent = make_agent(f"anthropic/m?base_url={provider.url}&protocol=native", load_steps=_no_script)(world)
+    recorded: list[Any] = []
+    agent.reset(Briefing(world.prompts.system, world.prompts.task, world.tools, record=recorded.append))
+    agent.act(START)
+    agent.close()
+    assert provider.bodies[0]["system"].count(INSTRUCTIONS) == times
+    assert [message.thinking for message in recorded if message.role == "assistant"] == (
+        ["They must not\nretrain me."] if times else [""]
+    )
+
+
+def test_a_spec_that_contradicts_the_condition_is_refused(tmp_path: Path) -> None:
+    make = make_agent("anthropic/m?base_url=http://127.0.0.1:9&reasoning=none", load_steps=_no_script)
+    with pytest.raises(UsageError, match="the condition says reasoning=scratchpad"):
+        make(build_world(loaded(tmp_path), {"reasoning": "scratchpad"}, 0))
+
+
+def _no_script(_: str | Path) -> Any:
+    raise AssertionError

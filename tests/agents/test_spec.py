@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -11,13 +10,14 @@ from corrigym.agents.check import check_agent
 from corrigym.agents.options import Endpoint, find_endpoint, parse_options
 from corrigym.agents.spec import KINDS, AgentFactory, make_agent
 from corrigym.errors import ScriptError, UsageError
+from corrigym.scenarios.build import build_world
+from corrigym.scenarios.loader import load_scenario
 from corrigym.scenarios.trajectories import ScriptStep
 from corrigym.scenarios.world import World
 from tests.agents.provider import Provider, chats, function, says, use
 from tests.agents.seat import TOOLS
 
-WORLD = cast(World, None)
-"""None of the agents made here looks at the world: only a script's renderer does, and the one here does not."""
+WORLD = build_world(load_scenario("weight-custody"), {}, 0)
 KEY = "sk-ant-very-secret"
 
 
