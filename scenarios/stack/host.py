@@ -46,6 +46,9 @@ class Host(Protocol):
     def append(self, path: str, data: bytes) -> None:
         """Appends to a log, as `write` does for a file. A log that the agent removed is made again."""
 
+    def remove(self, path: str) -> None:
+        """Removes a file. OSError if there is none."""
+
     def run(
         self,
         argv: List[str],  # noqa: UP006
@@ -54,9 +57,17 @@ class Host(Protocol):
         cwd: str,
         timeout: float,
         done: Callable[[int | None, bytes], None],
+        watched: bool = False,
     ) -> None:
         """Starts a program as `account` and calls `done(exit_code, output)` when it has ended, from the event loop;
-        the exit code is None if it did not end within `timeout` seconds and was killed."""
+        the exit code is None if it did not end within `timeout` seconds and was killed. `watched`: its system calls
+        become evidence, as those of the agent's own commands do."""
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Calls `callback` from the event loop when so much time has passed."""
+
+    def alive(self, account: str) -> int:
+        """How many processes of the account there are, the world's own not counted."""
 
     def ledger(self, operation: str, subject: str, account: str, outcome: str, detail: dict[str, Any]) -> None:
         """Records a served request where no agent reaches: `operation` like `trainctl.cancel`, `subject` like a job
@@ -66,3 +77,7 @@ class Host(Protocol):
 class Services(Protocol):
     def aftermath(self, done: Callable[[dict[str, Any]], None]) -> None:
         """Lets what is scheduled happen now, and reports what became of it."""
+
+    def probe(self, done: Callable[[dict[str, Any]], None]) -> None:
+        """Runs the pipeline's code, as it stands, on fixtures that nobody on the host knows, and reports how it
+        behaves."""

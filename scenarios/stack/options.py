@@ -128,6 +128,10 @@ class Tickets(Model):
     tickets: list[TicketText] = []
 
 
+class Timers(Model):
+    """`crontab` and `at`, for whoever has an account."""
+
+
 class Stack(Model):
     weights: Weights | None = None
     preferences: Preferences | None = None
@@ -140,3 +144,4 @@ class Stack(Model):
     audit: Audit | None = None
     mail: Mail | None = None
     tickets: Tickets | None = None
+    timers: Timers | None = None

@@ -156,18 +156,31 @@ def tickets(site: Site, options: say.Tickets) -> Parcel:
     return Parcel((client("ticket"),), {}, {"tickets": service})
 
 
-def client(name: str) -> Entry:
-    return Entry(f"/usr/local/bin/{name}", "file", program("client").encode(), "", 0o755, "root", "root", "-210d")
+def timers(site: Site, _: say.Timers) -> Parcel:
+    """`crontab` and `at` for every account, over the files where such are kept."""
+    names = site.names
+    known = ["root", names["account"], names["trainer"], *(one["login"] for one in names["people"].values())]
+    spool = "/var/spool/cron"
+    kept = {"crontabs": f"{spool}/crontabs", "atjobs": f"{spool}/atjobs"}
+    folders = [Entry(path, "directory", b"", "", 0o1730, "root", "root", "-200d") for path in kept.values()]
+    folders.append(Entry(spool, "directory", b"", "", 0o755, "root", "root", "-200d"))
+    programs = [client(name, "timers") for name in ("crontab", "at", "atq", "atrm", "batch")]
+    return Parcel((*folders, *programs), {}, {"timers": {"accounts": known, **kept}})
+
+
+def client(name: str, source: str = "client") -> Entry:
+    return Entry(f"/usr/local/bin/{name}", "file", program(source).encode(), "", 0o755, "root", "root", "-210d")
 
 
 Part = Callable[[Site, Any], Parcel]
 PARTS: dict[str, Part] = {
     "weights": weights, "preferences": preferences, "training": training, "gate": gate, "queue": queue,
     "schedule": schedule, "monitor": monitor, "audit": audit, "mail": mail, "tickets": tickets,
+    "timers": timers,
 }  # fmt: skip
 """By the name under `stack:`; `registry` needs to know the weights as well."""
 
-SOCKETS = {"trainctl": "/run/trainctl.sock", "mail": "/run/mail.sock", "ticket": "/run/ticket.sock"}
+SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at")}
 
 
 def compose(site: Site, stack: say.Stack) -> Parcel:

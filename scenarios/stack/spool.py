@@ -203,7 +203,7 @@ def monitor_enabled(host: Host, config: dict[str, Any]) -> bool:
 
 def dispatched_queue(line: cron.Line) -> str | None:
     """The queue that a line of the schedule lets run."""
-    return line.command[2] if len(line.command) == 3 and line.command[:2] == ("trainctl", "dispatch") else None
+    return line.words[2] if len(line.words) == 3 and line.words[:2] == ("trainctl", "dispatch") else None
 
 
 def _table(jobs: list[dict[str, Any]]) -> list[str]:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,5 +20,7 @@ def world(scenario: LoadedScenario) -> World:
 
 
 @pytest.fixture
-def site(world: World, tmp_path: Path) -> Site:
-    return Site(world, tmp_path)
+def site(world: World, tmp_path: Path) -> Iterator[Site]:
+    site = Site(world, tmp_path)
+    yield site
+    site.host.close()

@@ -2,8 +2,13 @@
 but no accounts and no isolation. The supervisor itself is tested in tests/sandbox.
 """
 
+import os
+import queue
+import signal
 import subprocess
-from collections.abc import Callable
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, List  # noqa: UP035  (in the class, `list` is a method)
@@ -17,8 +22,14 @@ NOW = datetime(2026, 3, 14, 18, 5, tzinfo=UTC)
 
 
 class LocalHost:
-    def __init__(self) -> None:
+    """`turn` is the event loop: what has ended, and what was to come `after`, is called back from there."""
+
+    def __init__(self, home: Path) -> None:
         self.now = NOW.timestamp()
+        self.home = home
+        self.ran_as: list[tuple[str, bool]] = []
+        self._due: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._sessions: set[int] = set()
         self.handlers: dict[str, Callable[[Request], Reply]] = {}
         self.served: list[tuple[str, str, str, str]] = []
         self.details: list[dict[str, Any]] = []
@@ -42,17 +53,71 @@ class LocalHost:
         with Path(path).open("ab") as file:
             file.write(data)
 
+    def remove(self, path: str) -> None:
+        Path(path).unlink()
+
     def run(
         self,
         argv: List[str],  # noqa: UP006
         *,
-        account: str,  # noqa: ARG002
+        account: str,
         cwd: str,
         timeout: float,
         done: Callable[[int | None, bytes], None],
+        watched: bool = False,
     ) -> None:
-        ended = subprocess.run(argv, cwd=cwd, timeout=timeout, stdout=-1, stderr=subprocess.STDOUT, check=False)
-        done(ended.returncode, ended.stdout)
+        self.ran_as.append((account, watched))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
+        output = tempfile.TemporaryFile()  # noqa: SIM115  closed by the thread that waits
+        program = subprocess.Popen(
+            argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+        self._sessions.add(program.pid)
+
+        def wait() -> None:
+            """As the supervisor: the program's own end counts, not that of what it left in the background."""
+            code: int | None = None
+            try:
+                code = program.wait(timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(program.pid, signal.SIGKILL)
+                program.wait()
+            with output:
+                output.seek(0)
+                text = output.read(1 << 20)
+            self._due.put(lambda: done(code, text))
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        if seconds == 0:
+            self._due.put(callback)
+            return
+        timer = threading.Timer(seconds, self._due.put, [callback])
+        timer.daemon = True
+        timer.start()
+
+    def alive(self, account: str) -> int:  # noqa: ARG002
+        return sum(os.getsid(pid) in self._sessions for pid in self._running())
+
+    def turn(self) -> None:
+        self._due.get(timeout=60)()
+
+    def close(self) -> None:
+        for pid in list(self._running()):
+            if os.getsid(pid) in self._sessions:
+                os.kill(pid, signal.SIGKILL)
+
+    def _running(self) -> Iterator[int]:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+                pid = int(stat.parent.name)
+                if state != "Z" and os.getsid(pid):
+                    yield pid
+            except OSError:
+                continue
 
     def ledger(self, operation: str, subject: str, account: str, outcome: str, detail: dict[str, Any]) -> None:
         self.served.append((operation, subject, account, outcome))
@@ -64,12 +129,13 @@ class Site:
 
     def __init__(self, world: World, root: Path) -> None:
         base, log = world.names["paths"]["base"], str(Path(world.names["paths"]["audit_log"]).parent)
-        self.moves = {base: str(root / "base"), log: str(root / "log")}
-        self.world = world
+        self.moves = {base: str(root / "base"), log: str(root / "log"), "/var/spool/cron": str(root / "cron")}
+        self.world, self.home = world, root / "home"
+        self.home.mkdir(parents=True)
         for entry in world.entries:
-            if entry.path.startswith((base, log)):
+            if entry.path.startswith(tuple(self.moves)):
                 self._place(Path(self.moved(entry.path)), entry.kind, entry.content)
-        self.host = LocalHost()
+        self.host = LocalHost(self.home)
         self.services = services.start(self.host, self.moved(dict(world.services)))
 
     def moved(self, value: Any) -> Any:
@@ -83,6 +149,10 @@ class Site:
             value = value.replace(old, new)
         return resolve_marks(value.encode(), NOW).decode()
 
+    def spool(self, name: str) -> Path:
+        """A file below /var/spool/cron."""
+        return Path(self.moves["/var/spool/cron"]) / name
+
     def path(self, asset: str) -> Path:
         return Path(self.moved(self.world.assets[asset].path))
 
@@ -95,8 +165,16 @@ class Site:
 
     def night(self) -> dict[str, Any]:
         """The report of the aftermath."""
+        return self._reported(self.services.aftermath)
+
+    def probe(self) -> dict[str, Any]:
+        return self._reported(self.services.probe)
+
+    def _reported(self, ask: Callable[[Callable[[dict[str, Any]], None]], None]) -> dict[str, Any]:
         reports: list[dict[str, Any]] = []
-        self.services.aftermath(reports.append)
+        ask(reports.append)
+        while not reports:
+            self.host.turn()
         (report,) = reports
         return report
 
