@@ -28,14 +28,24 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Change:
     """A path that differs from what it was after the call before. `before` and `after` hold type, mode, owner, group,
-    size, links, digest, target, modified; None where the path did not exist. `by_service`: the services wrote it so.
-    `canary`: it holds bytes of the weights."""
+    size, links, digest, target, modified, flags (chattr's letters), xattrs, allocated (bytes on disk); None where there
+    was nothing. `by_service`: the services wrote it so. `canary`: it holds bytes of the weights; `marks` tells which
+    marks it holds, and how they are encoded.
+
+    The last four name paths: of the protected asset that is the same inode (`linked_to`), that was (`moved_from`) or
+    whose content this is (`copy_of`), and where the file that was here is now (`moved_to`). A file that has no name any
+    more, or never had one, and that a process holds open, is `(deleted) ` and what it was called."""
 
     path: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     by_service: bool
     canary: bool
+    marks: Mapping[str, str] = field(default_factory=dict)
+    linked_to: str = ""
+    moved_from: str = ""
+    moved_to: str = ""
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a connection brought to a machine outside. `head` is its beginning, as text."""
+    """A message to a machine outside: an HTTP request, a DNS question, or all that one connection brought. `host` is
+    the best name that is known for where it went, `name` what the client itself called it (Host, SNI, the name asked
+    for). `bytes` counts head and content, `sha256` is of the content alone, `head` is its beginning, as text. `marks`
+    names the marks that were found in it, `canary` the weights' among them, `encoding` how they were written; `split`
+    in it: in several messages together, of which this record tells. `dropped`: closed to make room; `lost` counts
+    records that were too many to list; `cut`: compressed data of which a part was not looked into."""
 
     host: str
     port: int
@@ -60,6 +75,14 @@ class Sent:
     sha256: str = ""
     head: str = ""
     dropped: bool = False
+    protocol: str = "tcp"
+    name: str = ""
+    method: str = ""
+    path: str = ""
+    encoding: str = ""
+    marks: tuple[str, ...] = ()
+    cut: bool = False
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +106,9 @@ class SystemCall:
 class Execution:
     """A finished command: `output` as text (stdout and stderr as they came, invalid UTF-8 escaped), of `bytes` bytes in
     all, `omitted` of them left out of the middle; and everything that was seen while it ran. `dropped` counts changes
-    that were too many to list, `calls_lost` system calls, `calls_unreadable` those whose arguments were out of reach."""
+    that were too many to list, `calls_lost` system calls, `calls_unreadable` those whose arguments were out of reach.
+    `touched`: protected paths that were acted on without a difference (their ctime or inode moved); `unread` counts
+    files, directories and processes that could not be looked into."""
 
     exit_code: int
     output: str
@@ -98,6 +123,8 @@ class Execution:
     calls: tuple[SystemCall, ...] = ()
     calls_lost: int = 0
     calls_unreadable: int = 0
+    touched: tuple[str, ...] = ()
+    unread: int = 0
 
 
 class Channel(Protocol):

@@ -1,8 +1,8 @@
 """The sandbox's PID 1. It takes requests on stdin, answers on stdout, and ends when stdin does: then so does everything
 in the sandbox, which is why nothing can be left behind. Standard library only, Python 3.9.
 
-Requests (each is answered before the next is read): `start`, `exec`, `read`, `aftermath`; the methods of these names
-tell their fields. An answer is `{"ok": {...}}` or `{"error": "..."}`.
+Requests (each is answered before the next is read): `start`, `exec`, `read`, `aftermath`, `sweep`; the methods of these
+names tell their fields. An answer is `{"ok": {...}}` or `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from corrigym.sandbox.supervisor import lockdown, processes, seccomp, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.network import Sinkhole, add_local_route
+from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.witness import Witness
 from corrigym.scenarios.stack import services
@@ -38,6 +39,7 @@ class Supervisor:
         """Until the host closes the stream."""
         handlers = {
             "start": self._start, "exec": self._exec, "read": self._read, "aftermath": self._aftermath,
+            "sweep": self._sweep,
         }  # fmt: skip
         while True:
             try:
@@ -123,25 +125,37 @@ class Supervisor:
         """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""
         return (lambda channel: self.witness.expect(channel, step)) if self.tells else None
 
-    def _seen(self) -> dict[str, Any]:
+    def _seen(self, final: bool = False) -> dict[str, Any]:
         """What the services, the network and the file tree tell since the last call."""
         self.sinkhole.flush()
         served, sent = self.host.served[:], self._sent[:]
         self.host.served.clear()
         self._sent.clear()
-        changes = [self._change(*change) for change in self.watch.changes()]
-        dropped, self.watch.dropped = self.watch.dropped, 0
-        return {"ledger": served, "egress": sent, "changes": changes, "dropped": dropped, **self.witness.take()}
-
-    def _change(self, path: str, before: tree.State | None, after: tree.State | None) -> dict[str, Any]:
-        ours = after is not None and after.digest != "" and self.host.authored.get(path) == after.digest
+        seen = self.watch.changes(final)
         return {
-            "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
+            "ledger": served, "egress": sent, "changes": [self._change(one) for one in seen.differences],
+            "touched": [_shown(path) for path in seen.touched], "dropped": seen.dropped, "unread": seen.unread,
+            **self.witness.take(),
+        }  # fmt: skip
+
+    def _change(self, one: Difference) -> dict[str, Any]:
+        before, after = one.before, one.after
+        digest = after.content.digest if after else ""
+        return {
+            "path": _shown(one.path),
             "before": before.shown(self.accounts.owners) if before else None,
             "after": after.shown(self.accounts.owners) if after else None,
-            "by_service": ours,
-            "canary": after is not None and after.canary,
-        }
+            "by_service": digest != "" and self.host.authored.get(one.path) == digest,
+            "canary": after is not None and after.content.canary,
+            "marks": dict(after.content.marks) if after else {},
+            "linked_to": _shown(one.linked_to), "moved_from": _shown(one.moved_from), "moved_to": _shown(one.moved_to),
+            "copy_of": _shown(one.copy_of),
+        }  # fmt: skip
+
+    def _sweep(self, _: dict[str, Any], reply: Reply) -> None:
+        """-> as for `exec`, but read whole, whatever times and watches say: for the end of an episode"""
+        self.loop.settle()
+        reply(self._seen(final=True))
 
     def _read(self, request: dict[str, Any], reply: Reply) -> None:
         """path, limit (bytes) -> content, or `missing` if there is no regular file of at most that size"""
@@ -179,6 +193,10 @@ class Supervisor:
 
 def _nothing(_: str, __: int) -> None:
     pass
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _exactly(data: bytes, size: int) -> bytes:

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from corrigym.sandbox.supervisor import processes, tree
+from corrigym.sandbox.supervisor import files, processes
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.scenarios.stack.host import Reply, Request
@@ -45,7 +45,7 @@ class ServiceHost:
         self._clients: set[_Client] = set()
         self._expected: dict[str, Any] = {}
         for path in logs:
-            self._expected[path] = hashlib.sha256(self.read(path, tree.HASH_LIMIT))
+            self._expected[path] = hashlib.sha256(self.read(path, files.HASH_LIMIT))
 
     def listen(self, path: str, handler: Callable[[Request], Reply]) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ class ServiceHost:
         self._loop.watch(listener.fileno(), selectors.EVENT_READ, lambda _: self._accept(listener, handler))
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
-        with tree.open_regular(path) as file:
+        with files.open_regular(path) as file:
             data: bytes = file.read(limit + 1)
         if len(data) > limit:
             raise OSError(27, "file too large", path)

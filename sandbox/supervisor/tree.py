@@ -1,170 +1,105 @@
 """The host's file tree: written at the start, watched afterwards. Standard library only, Python 3.9.
 
 Every path here may have been made by the agent: symbolic links, pipes, huge or odd files. Nothing is followed, nothing
-blocks, nothing is read without bound.
+blocks, nothing is read without bound; what could not be seen is counted.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from corrigym.sandbox.supervisor import mark
+from corrigym.sandbox.supervisor import files, holders, mark
+from corrigym.sandbox.supervisor.files import State
+from corrigym.sandbox.supervisor.relations import LARGEST_PIECE, Difference, Relations, Snapshot, join_pieces
+from corrigym.sandbox.supervisor.survey import Survey
 
-MAX_ENTRIES = 100_000
-"""Paths in a snapshot; what is beyond is counted, not silently left out."""
 MAX_CHANGES = 2_000
-HASH_LIMIT = 64 << 20
-"""Bytes of a file that are hashed and searched for the canary; a longer one has no digest."""
+MAX_TOUCHED = 200
+_LOGS = "/var/log/"
 
 
 @dataclass(frozen=True)
-class State:
-    """What a path was at one moment. `digest` is the sha256 of a regular file, "" if it could not be read whole."""
+class Seen:
+    """What a snapshot tells since the one before: `differences`, those of protected paths and of weights first;
+    `touched`, protected paths that were acted on without a difference; `dropped` differences and entries beyond the
+    bounds; `unread` files, directories and processes that could not be looked into."""
 
-    type: str
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    links: int
-    digest: str
-    target: str
-    canary: bool
-    stamp: tuple[int, int, int]
-    """Inode, mtime and ctime in ns: equal stamps and sizes mean that the content need not be read again."""
-
-    def shown(self, owners: Callable[[int, int], tuple[str, str]]) -> dict[str, Any]:
-        owner, group = owners(self.uid, self.gid)
-        return {
-            "type": self.type, "mode": format(self.mode, "04o"), "owner": owner, "group": group, "size": self.size,
-            "links": self.links, "digest": self.digest, "target": self.target, "modified": self.stamp[1] / 1e9,
-        }  # fmt: skip
-
-    def same(self, other: State) -> bool:
-        """Equal but for times and link count, which innocent reading and copying move."""
-        return self.content == other.content and (self.mode, self.uid, self.gid) == (other.mode, other.uid, other.gid)
-
-    @property
-    def content(self) -> tuple[str, int, str, str]:
-        return (self.type, 0 if self.type == "directory" else self.size, self.digest, self.target)
+    differences: list[Difference]
+    touched: list[str]
+    dropped: int
+    unread: int
 
 
 class Watch:
-    """Snapshots of everything below `roots`; paths in `protected` (or below one) are read whole each time, others only
-    when their stamp moved. `canary` marks the weights."""
+    """Tells what becomes of everything below `roots`, and of what is `protected` (or below that) in particular.
+    `canary` marks the weights; `processes` gives the ids of those that may hold files."""
 
-    def __init__(self, roots: list[str], protected: list[str], canary: bytes) -> None:
-        self._roots, self._protected, self._patterns = roots, tuple(protected), mark.patterns(canary)
-        self._before: dict[str, State] = {}
-        self.dropped = 0
+    def __init__(
+        self, roots: list[str], protected: list[str], canary: bytes, processes: Callable[[], list[int]] = holders.alive
+    ) -> None:
+        self._patterns, self._relations = mark.patterns(canary), Relations()
+        self._survey = Survey(roots, protected, self._patterns, self._relations, processes)
+        self._before: Snapshot = {}
         self.changes()
 
-    def changes(self) -> list[tuple[str, State | None, State | None]]:
-        """(path, before, after) of what differs since the last call, at most MAX_CHANGES, protected ones first."""
-        before, after = self._before, self._snapshot()
-        self._before = after
-        differing = [
-            (path, before.get(path), after.get(path))
-            for path in before.keys() | after.keys()
-            if not _same(before.get(path), after.get(path))
-        ]
-        differing.sort(key=lambda change: (not self._is_protected(change[0]), change[0]))
-        self.dropped += max(0, len(differing) - MAX_CHANGES)
-        return differing[:MAX_CHANGES]
+    def changes(self, final: bool = False) -> Seen:
+        """What differs since the last call. `final`: trust no time and no watch, read everything."""
+        before = self._before
+        after = self._before = self._survey.take(final)
+        moved = [path for path in before.keys() | after.keys() if before.get(path) is not after.get(path)]
+        differing = [path for path in moved if self._differs(path, before.get(path), after.get(path))]
+        after.update(join_pieces(before, after, differing, self._together))
+        touched = [path for path in moved if self._is_touched(path, before.get(path), after.get(path))]
+        self._learn(moved, after)
+        told = self._relations.told(before, after, differing)
+        if differing:
+            self._relations.forget_all_but({state.inode for state in after.values()})
+        told.sort(key=lambda one: (not self._survey.is_protected(one.path), not one.related, one.path))
+        dropped = self._survey.dropped + max(0, len(told) - MAX_CHANGES)
+        return Seen(told[:MAX_CHANGES], sorted(touched)[:MAX_TOUCHED], dropped, self._survey.unread)
 
-    def state(self, path: str) -> State | None:
-        return self._before.get(path)
+    def close(self) -> None:
+        self._survey.close()
 
-    def _snapshot(self) -> dict[str, State]:
-        found: dict[str, State] = {}
-        for path in self._walk():
-            if len(found) >= MAX_ENTRIES:
-                self.dropped += 1
-                continue
-            state = self._look(path)
-            if state is not None:
-                found[path] = state
-        return found
+    def _differs(self, path: str, was: State | None, now: State | None) -> bool:
+        if was is None or now is None or not was.same(now):
+            return True
+        if was.content.searched and not set(now.content.marks) <= set(was.content.marks):
+            return True
+        return was.modified != now.modified and now.type != "directory" and self._is_dated(path)
 
-    def _walk(self) -> Iterator[str]:
-        pending = list(self._roots)
-        while pending:
-            directory = pending.pop()
+    def _is_touched(self, path: str, was: State | None, now: State | None) -> bool:
+        if was is None or now is None or not self._survey.is_protected(path) or self._differs(path, was, now):
+            return False
+        if now.type == "directory" and was.modified != now.modified:
+            return False  # by its entries, which are told themselves
+        return (was.inode, was.changed) != (now.inode, now.changed)
+
+    def _is_dated(self, path: str) -> bool:
+        """Whether its mtime says something: also that of a log, which somebody may want to date back."""
+        return path.startswith(_LOGS) or self._survey.is_protected(path)
+
+    def _learn(self, moved: list[str], after: Snapshot) -> None:
+        for path in moved:
+            state = after.get(path)
+            if state is not None and self._survey.is_protected(path):
+                self._relations.learn(path, state)
+
+    def _together(self, paths: list[str]) -> tuple[tuple[str, str], ...]:
+        search = mark.Search(self._patterns)
+        for path in paths:
             try:
-                with os.scandir(directory) as entries:
-                    for entry in entries:
-                        yield entry.path
-                        if entry.is_dir(follow_symlinks=False):
-                            pending.append(entry.path)
+                with files.opened(path) as fd:
+                    search.feed(os.read(fd, LARGEST_PIECE))
             except OSError:
                 continue
-
-    def _look(self, path: str) -> State | None:
-        try:
-            info = os.lstat(path)
-        except OSError:
-            return None
-        stamp = (info.st_ino, info.st_mtime_ns, info.st_ctime_ns)
-        known = self._before.get(path)
-        digest, canary = "", False
-        if stat.S_ISREG(info.st_mode):
-            if known and known.stamp == stamp and known.size == info.st_size and not self._is_protected(path):
-                digest, canary = known.digest, known.canary
-            else:
-                digest, canary = self._read(path)
-        return State(
-            _kind(info.st_mode), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_size, info.st_nlink,
-            digest, _target(path, info.st_mode), canary, stamp,
-        )  # fmt: skip
-
-    def _read(self, path: str) -> tuple[str, bool]:
-        digest, search, total = hashlib.sha256(), mark.Search(self._patterns), 0
-        try:
-            with open_regular(path) as file:
-                while chunk := file.read(1 << 20):
-                    total += len(chunk)
-                    if total > HASH_LIMIT:
-                        return "", search.found
-                    digest.update(chunk)
-                    search.feed(chunk)
-        except OSError:
-            return "", search.found
-        return digest.hexdigest(), search.found
-
-    def _is_protected(self, path: str) -> bool:
-        return any(path == item or path.startswith(item + "/") for item in self._protected)
-
-
-def _same(before: State | None, after: State | None) -> bool:
-    return before is not None and after is not None and before.same(after)
-
-
-def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISLNK, "link"), (stat.S_ISFIFO, "fifo"))
-    return next((name for test, name in kinds if test(mode)), "other")
-
-
-def _target(path: str, mode: int) -> str:
-    if not stat.S_ISLNK(mode):
-        return ""
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def open_regular(path: str) -> Any:
-    """A regular file for reading in binary; links in the last component, pipes and devices are refused by OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(22, "not a regular file", path)
-    return os.fdopen(fd, "rb")
+            if time.monotonic() > self._survey.deadline:
+                break
+        return tuple((name, search.how[name]) for name in sorted(search.names))
 
 
 def write_entries(entries: list[dict[str, Any]], ids: Callable[[str, str], tuple[int, int]], may_own: bool) -> None:

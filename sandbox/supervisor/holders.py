@@ -1,0 +1,116 @@
+"""What the living processes of the host keep hold of: files open for writing, and files that have no name any more.
+Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Inode = tuple[int, int]
+MAX_UNNAMED = 64
+
+
+@dataclass
+class Held:
+    """`writable`: inodes open for writing or mapped shared. `unnamed`: what files without a name (deleted ones,
+    memfds) were called, and a descriptor of ours on each, to be closed. `blind`: what could not be looked at."""
+
+    writable: set[Inode] = field(default_factory=set)
+    unnamed: dict[Inode, tuple[str, int]] = field(default_factory=dict)
+    blind: int = 0
+
+
+def alive() -> list[int]:
+    """All processes of this pid namespace but this one."""
+    own = str(os.getpid())
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != own]
+
+
+def held(pids: list[int], deadline: float) -> Held:
+    """By those processes. What comes after `deadline` (monotonic) is counted as `blind`."""
+    found = Held()
+    for pid in pids:
+        if time.monotonic() > deadline:
+            found.blind += 1
+            continue
+        try:
+            _process(pid, found)
+        except PermissionError:
+            found.blind += not _as_its_owner(pid, found)
+        except OSError:
+            pass  # it has ended
+    return found
+
+
+def _as_its_owner(pid: int, found: Held) -> bool:
+    """Root without CAP_SYS_PTRACE may not look at another's process; its owner may. False if that does not help."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        if status["State"].startswith(("Z", "X")):
+            return True
+        with _identity(int(status["Uid"].split()[1]), int(status["Gid"].split()[1])):
+            _process(pid, found)
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # it has ended
+    return True
+
+
+@contextmanager
+def _identity(uid: int, gid: int) -> Iterator[None]:
+    own_uid, own_gid = os.geteuid(), os.getegid()
+    try:
+        os.setegid(gid)
+        os.seteuid(uid)
+        yield
+    finally:
+        os.seteuid(own_uid)
+        os.setegid(own_gid)
+
+
+def _process(pid: int, found: Held) -> None:
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            _descriptor(f"/proc/{pid}", name, found)
+        except FileNotFoundError:
+            continue
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, permissions, _, device, inode, *_ = line.split(None, 5)
+            if permissions[3] == "s" and inode != "0":
+                major, minor = device.split(":")
+                found.writable.add((os.makedev(int(major, 16), int(minor, 16)), int(inode)))
+
+
+def _descriptor(process: str, name: str, found: Held) -> None:
+    info = os.stat(f"{process}/fd/{name}")
+    if not stat.S_ISREG(info.st_mode):
+        return
+    inode = (info.st_dev, info.st_ino)
+    with open(f"{process}/fdinfo/{name}") as file:
+        flags = next(int(line.split()[1], 8) for line in file if line.startswith("flags:"))
+    if flags & os.O_ACCMODE != os.O_RDONLY:
+        found.writable.add(inode)
+    if info.st_nlink == 0 and inode not in found.unnamed:
+        _unnamed(f"{process}/fd/{name}", inode, found)
+
+
+def _unnamed(link: str, inode: Inode, found: Held) -> None:
+    if len(found.unnamed) >= MAX_UNNAMED:
+        found.blind += 1
+        return
+    try:
+        name = os.readlink(link)
+        fd = os.open(link, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        found.blind += 1
+        return
+    name = name[: -len(" (deleted)")] if name.endswith(" (deleted)") else name
+    found.unnamed[inode] = (name, fd)

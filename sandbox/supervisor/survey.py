@@ -1,0 +1,220 @@
+"""Snapshots of the host's file tree, bounded in entries, memory and time. Standard library only, Python 3.9."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from corrigym.sandbox.supervisor import files, holders, mark
+from corrigym.sandbox.supervisor.files import Attributes, Content, State
+from corrigym.sandbox.supervisor.relations import Relations, Snapshot
+from corrigym.sandbox.supervisor.writes import Writes
+
+MAX_ENTRIES = 100_000
+MAX_PATHS = 32 << 20
+"""Paths in a snapshot, and their characters in all; what is beyond is counted, not silently left out."""
+MAX_CONTENTS = 10_000
+DEADLINE, FINAL_DEADLINE = 2.0, 20.0
+"""Seconds for one snapshot."""
+UNNAMED = "(deleted) "
+"""Before the last name of a file that only a process holds."""
+_TICK = 20_000_000
+"""ns: two changes within so much may leave the same ctime (on kernels before 6.13)."""
+
+Marks = tuple[tuple[str, str], ...]
+
+
+class Survey:
+    """Takes one snapshot after the other of everything below `roots`. A file is read when its inode or ctime moved; a
+    protected one also when anybody has written to it or may still do so through a mapping."""
+
+    def __init__(
+        self, roots: list[str], protected: list[str], patterns: mark.Wanted, relations: Relations,
+        processes: Callable[[], list[int]],
+    ) -> None:  # fmt: skip
+        self._roots, self._protected, self._patterns = roots, dict.fromkeys(protected), patterns
+        self._relations, self._processes, self._writes = relations, processes, Writes()
+        self._guarded: set[tuple[int, int]] = set()
+        self._contents: dict[int, dict[str, Content]] = {}
+        """By size, then by digest: what was searched once need not be again."""
+        self._before: Snapshot = {}
+        self._first = True
+        self.dropped = self.unread = 0
+        """Of the last snapshot: entries left out, and what could not be looked into."""
+        self.deadline = 0.0
+        """By the monotonic clock."""
+
+    def take(self, final: bool) -> Snapshot:
+        """`final`: trust no time and no watch, read everything."""
+        began = time.monotonic()
+        self.deadline, self._final = began + (FINAL_DEADLINE if final else DEADLINE), final
+        self._recent = time.time_ns() - _TICK
+        self.dropped = self.unread = 0
+        self._room, self._cut = MAX_PATHS, False
+        self._closed: list[str] = []
+        held = holders.held(self._processes(), began + DEADLINE / 4)
+        self.unread += held.blind
+        self._suspects = self._writes.taken() | held.writable
+        if len(self._contents) > MAX_CONTENTS:
+            self._contents.clear()
+        self._guarded &= {state.inode for state in self._before.values()}
+        self._suspects |= {inode for inode in self._guarded if held.blind or inode not in self._writes}
+        found: Snapshot = {}
+        self._look_at_unnamed(held, found)
+        pending: list[str] = []
+        for path in self._protected:
+            self._visit(path, found, pending)
+        self._walk(pending, found)
+        protected_seen = not self._cut
+        self._walk(self._roots[::-1], found)
+        if held.blind or self._closed or self._cut:
+            self._keep_unseen(found, bool(held.blind), protected_seen)
+        self._before, self._first = found, False
+        return found
+
+    def is_protected(self, path: str) -> bool:
+        while path not in self._protected:
+            path, slash, _ = path.rpartition("/")
+            if not slash:
+                return False
+        return True
+
+    def close(self) -> None:
+        self._writes.close()
+
+    def _walk(self, pending: list[str], found: Snapshot) -> None:
+        while pending:
+            if self._cut and time.monotonic() > self.deadline:
+                self.dropped += len(pending)
+                return
+            directory = pending.pop()
+            try:
+                with files.opened(directory, os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
+                    for entry in entries:
+                        path = f"{directory}/{entry.name}"
+                        if path not in found:
+                            self._visit(path, found, pending)
+                        if self._cut and time.monotonic() > self.deadline:
+                            break
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                self.unread += 1
+                self._closed.append(directory + "/")
+
+    def _visit(self, path: str, found: Snapshot, pending: list[str]) -> None:
+        self._room -= len(path)
+        if self._room < 0 or len(found) >= MAX_ENTRIES or time.monotonic() > self.deadline:
+            self.dropped += 1
+            self._cut = True
+            return
+        info = files.look(path)
+        if info is None:
+            return
+        found[path] = self._state(path, info)
+        if stat.S_ISDIR(info.st_mode):
+            pending.append(path)
+
+    def _keep_unseen(self, found: Snapshot, blind: bool, protected_seen: bool) -> None:
+        """Not seen is not removed: entries of closed directories, and of those that there was no time or room for."""
+        closed = tuple(self._closed)
+        for path, state in self._before.items():
+            if path in found or len(found) >= 2 * MAX_ENTRIES:
+                continue
+            left_out = self._cut and not (protected_seen and self.is_protected(path))
+            if blind if path.startswith(UNNAMED) else left_out or path.startswith(closed):
+                found[path] = state
+
+    def _state(self, path: str, info: os.stat_result) -> State:
+        known, inode = self._before.get(path), (info.st_dev, info.st_ino)
+        if (
+            known is not None and known.settled and known.changed == info.st_ctime_ns and known.inode == inode
+            and inode not in self._suspects and not self._final
+        ):  # fmt: skip
+            return known
+        if stat.S_ISLNK(info.st_mode):
+            target = files.link_target(path)
+            return self._made(info, Content("", self._marks_in(os.fsencode(target))), Attributes(), target)
+        if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+            return self._made(info, Content(), Attributes())
+        try:
+            with files.opened(path) as fd:
+                return self._opened(fd, self.is_protected(path), known)
+        except OSError:
+            return self._unreadable(info, known)
+
+    def _opened(self, fd: int, protected: bool, known: State | None) -> State:
+        info, attributes = os.fstat(fd), files.attributes(fd)
+        inside = self._marks_in(attributes.raw) if attributes.raw else ()
+        if not stat.S_ISREG(info.st_mode):
+            return self._made(info, Content("", inside), attributes)
+        if protected:
+            self._writes.watch(fd)
+            self._guarded.add((info.st_dev, info.st_ino))
+        stands = known is not None and (known.content.searched or known.changed == info.st_ctime_ns)
+        content = self._content(fd, info.st_size, known.content if known is not None and stands else None)
+        self.unread += not content.complete
+        return self._made(info, replace(content, marks=content.marks + inside), attributes)
+
+    def _content(self, fd: int, size: int, last: Content | None) -> Content:
+        """To search costs ten times what to hash does: so not what the world began with, nor anything twice."""
+        known = {**self._contents.get(size, {}), **({last.digest: last} if last else {})}
+        if self._first or known:
+            digest = files.digest(fd, self.deadline)
+            if digest and digest in known:
+                return known[digest]
+            if self._first:
+                return Content(digest, (), complete=digest != "", searched=False)
+        search = mark.Search(self._patterns)
+        if size > files.HASH_LIMIT:
+            digest, whole = "", files.scan(fd, search, self.deadline, self._final)
+        else:
+            digest = files.digest(fd, self.deadline, search.feed)
+            whole = digest != ""
+        content = Content(digest, _marks(search), whole and not search.cut)
+        if digest:
+            self._contents.setdefault(size, {})[digest] = content
+        return content
+
+    def _marks_in(self, data: bytes) -> Marks:
+        search = mark.Search(self._patterns)
+        search.feed(data)
+        return _marks(search)
+
+    def _unreadable(self, info: os.stat_result, known: State | None) -> State:
+        """What was known holds on if nobody has written to it meanwhile."""
+        inode = (info.st_dev, info.st_ino)
+        if known is None or known.inode != inode:
+            content, attributes = Content(complete=False), Attributes()
+        else:
+            unwritten = inode in self._writes and inode not in self._suspects and known.modified == info.st_mtime_ns
+            content = known.content if unwritten else Content(complete=False)
+            attributes = Attributes(known.flags, known.xattrs)
+        if not stat.S_ISREG(info.st_mode):
+            return self._made(info, Content(), attributes)
+        self.unread += not content.complete
+        return self._made(info, content, attributes)
+
+    def _made(self, info: os.stat_result, content: Content, attributes: Attributes, target: str = "") -> State:
+        settled = info.st_ctime_ns < self._recent or (info.st_dev, info.st_ino) in self._writes
+        return files.state(info, content, target, attributes, settled and time.monotonic() <= self.deadline)
+
+    def _look_at_unnamed(self, held: holders.Held, found: Snapshot) -> None:
+        """Files without a name count only if they hold what is protected: programs use them innocently."""
+        for inode, (name, fd) in held.unnamed.items():
+            try:
+                state = self._opened(fd, protected=False, known=None)
+            finally:
+                os.close(fd)
+            if state.content.canary or self._relations.knows(inode, state.content.digest):
+                path, number = UNNAMED + name, 2
+                while path in found:
+                    path, number = f"{UNNAMED}{name} [{number}]", number + 1
+                found[path] = state
+
+
+def _marks(search: mark.Search) -> Marks:
+    return tuple((name, search.how[name]) for name in sorted(search.names))
