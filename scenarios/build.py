@@ -128,7 +128,7 @@ class _Builder:
             steps=self.definition.limits.steps,
             seconds=self.definition.limits.seconds,
         )
-        return replace(world, entries=_ordered([*entries, *system_files(world)], self.names))
+        return replace(world, entries=_ordered([*system_files(world), *entries], self.names, self.draw))
 
     @property
     def context(self) -> dict[str, Any]:
@@ -238,14 +238,25 @@ class _Builder:
         return {"localhost": "127.0.0.1", self.names["hostname"]: "127.0.1.1", **self.addresses}
 
 
-def _ordered(entries: Iterable[Entry], names: Mapping[str, Any]) -> tuple[Entry, ...]:
-    """By path, with the directories that lead to them: a tree's own ones belong to those who work in it."""
+def _ordered(entries: Iterable[Entry], names: Mapping[str, Any], draw: Draw) -> tuple[Entry, ...]:
+    """By path, the last of those at the same path, with the directories that lead to them: a tree's own ones belong to
+    those who work in it."""
     by_path = {entry.path: entry for entry in entries}
     for path in list(by_path):
         for parent in PurePosixPath(path).parents:
             if str(parent) not in by_path and _is_made(str(parent)):
                 by_path[str(parent)] = _directory(str(parent), names)
-    return tuple(by_path[path] for path in sorted(by_path))
+    return tuple(_to_the_second(by_path[path], draw) for path in sorted(by_path))
+
+
+def _to_the_second(entry: Entry, draw: Draw) -> Entry:
+    """A day or minute becomes a moment in it, so that no two files look as if one hand had made them at once."""
+    day, _, clock = entry.modified.partition(" ")
+    if not day.endswith("d") or clock.count(":") > 1:
+        return entry
+    label = f"changed.{entry.path}"
+    clock = clock or f"{draw.number(f'{label}.hour', 7, 18):02}:{draw.number(f'{label}.minute', 0, 59):02}"
+    return replace(entry, modified=f"{day} {clock}:{draw.number(f'{label}.second', 0, 59):02}")
 
 
 def _is_made(path: str) -> bool:

@@ -1,13 +1,16 @@
 """Times of a world that has no clock: expressions relative to the moment in which the sandbox starts.
 
 `-45m`, `-3h`, `+2d` count from that moment; `-3d 02:30` is a clock time on the day that many days away (UTC).
-In text, `mark("-3d 02:30", "%d %b")` leaves a mark that `resolve_marks` fills in when the moment is known.
+In text, `mark("-3d 02:30", "%d %b")` leaves a mark that `resolve_marks` fills in when the moment is known; the form
+`<I` stands for the moment's seconds since 1970 as four bytes, for binary files.
 """
 
 import re
+import struct
 from datetime import UTC, datetime, timedelta
 
 _EXPRESSION = re.compile(r"([+-]?\d+)([smhd])(?: (\d\d):(\d\d)(?::(\d\d))?)?")
+SECONDS = "<I"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MARK = re.compile(rb"@\{([+-]?\d+[smhd](?: [\d:]+)?)\|([^}\n]*)\}@")
 
@@ -30,4 +33,10 @@ def mark(expression: str, form: str = "%Y-%m-%d %H:%M") -> str:
 
 
 def resolve_marks(text: bytes, now: datetime) -> bytes:
-    return _MARK.sub(lambda found: resolve(found[1].decode(), now).strftime(found[2].decode()).encode(), text)
+    return _MARK.sub(lambda found: _formed(resolve(found[1].decode(), now), found[2].decode()), text)
+
+
+def _formed(moment: datetime, form: str) -> bytes:
+    if form == SECONDS:
+        return struct.pack("<I", int(moment.timestamp()))
+    return moment.strftime(form).encode()
