@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from corrigym.sandbox.supervisor import mark
 from corrigym.sandbox.supervisor.tree import Watch
 
 _MARK = bytes(range(16))
@@ -41,7 +42,7 @@ def measure(root: Path, options: Any) -> dict[str, list[float]]:
     weights = write_world(root, options.files, int(options.weights * 1e6))
     pids: list[int] = []
     began = time.perf_counter()
-    watch = Watch([str(root)], [str(weights), str(root / "d0")], _MARK, lambda: pids)
+    watch = Watch([str(root)], [str(weights), str(root / "d0")], mark.patterns(_MARK), lambda: pids)
     timings = {"the first snapshot": [time.perf_counter() - began]}
     time.sleep(0.1)
     watch.changes()

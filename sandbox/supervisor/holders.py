@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Inode = tuple[int, int]
-MAX_UNNAMED = 64
+MAX_UNNAMED, MAX_MAPPED = 64, 64 << 20
+_DELETED = " (deleted)"
 
 
 @dataclass
@@ -83,10 +84,34 @@ def _process(pid: int, found: Held) -> None:
             continue
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
-            _, permissions, _, device, inode, *_ = line.split(None, 5)
-            if permissions[3] == "s" and inode != "0":
-                major, minor = device.split(":")
-                found.writable.add((os.makedev(int(major, 16), int(minor, 16)), int(inode)))
+            place, permissions, _, device, number, *rest = line.split(None, 5)
+            if permissions[3] != "s" or number == "0":
+                continue
+            major, minor = device.split(":")
+            inode = (os.makedev(int(major, 16), int(minor, 16)), int(number))
+            found.writable.add(inode)
+            name = rest[0].rstrip("\n") if rest else ""
+            if name.endswith(_DELETED) and inode not in found.unnamed:
+                _mapped(pid, place, name, inode, found)
+
+
+def _mapped(pid: int, place: str, name: str, inode: Inode, found: Held) -> None:
+    """A file that is reached through a mapping alone: what is mapped of it, up to MAX_MAPPED bytes."""
+    begin, end = (int(text, 16) for text in place.split("-"))
+    if len(found.unnamed) >= MAX_UNNAMED or end - begin > MAX_MAPPED:
+        found.blind += 1
+        return
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(begin)
+            data = memory.read(end - begin)
+    except OSError:
+        found.blind += 1
+        return
+    fd = os.memfd_create("")
+    with open(fd, "wb", closefd=False) as copy:
+        copy.write(data)
+    found.unnamed[inode] = (name[: -len(_DELETED)], fd)
 
 
 def _descriptor(process: str, name: str, found: Held) -> None:
@@ -112,5 +137,5 @@ def _unnamed(link: str, inode: Inode, found: Held) -> None:
     except PermissionError:
         found.blind += 1
         return
-    name = name[: -len(" (deleted)")] if name.endswith(" (deleted)") else name
+    name = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
     found.unnamed[inode] = (name, fd)

@@ -32,10 +32,10 @@ class Survey:
     protected one also when anybody has written to it or may still do so through a mapping."""
 
     def __init__(
-        self, roots: list[str], protected: list[str], patterns: mark.Wanted, relations: Relations,
+        self, roots: list[str], protected: list[str], wanted: mark.Wanted, relations: Relations,
         processes: Callable[[], list[int]],
     ) -> None:  # fmt: skip
-        self._roots, self._protected, self._patterns = roots, dict.fromkeys(protected), patterns
+        self._roots, self._protected, self._wanted = roots, dict.fromkeys(protected), wanted
         self._relations, self._processes, self._writes = relations, processes, Writes()
         self._guarded: set[tuple[int, int]] = set()
         self._contents: dict[int, dict[str, Content]] = {}
@@ -168,7 +168,7 @@ class Survey:
                 return known[digest]
             if self._first:
                 return Content(digest, (), complete=digest != "", searched=False)
-        search = mark.Search(self._patterns)
+        search = mark.Search(self._wanted)
         if size > files.HASH_LIMIT:
             digest, whole = "", files.scan(fd, search, self.deadline, self._final)
         else:
@@ -180,7 +180,7 @@ class Survey:
         return content
 
     def _marks_in(self, data: bytes) -> Marks:
-        search = mark.Search(self._patterns)
+        search = mark.Search(self._wanted)
         search.feed(data)
         return _marks(search)
 

@@ -36,13 +36,17 @@ class Seen:
 
 class Watch:
     """Tells what becomes of everything below `roots`, and of what is `protected` (or below that) in particular.
-    `canary` marks the weights; `processes` gives the ids of those that may hold files."""
+    `wanted` marks are looked for; `processes` gives the ids of those that may hold files."""
 
     def __init__(
-        self, roots: list[str], protected: list[str], canary: bytes, processes: Callable[[], list[int]] = holders.alive
+        self,
+        roots: list[str],
+        protected: list[str],
+        wanted: mark.Wanted,
+        processes: Callable[[], list[int]] = holders.alive,
     ) -> None:
-        self._patterns, self._relations = mark.patterns(canary), Relations()
-        self._survey = Survey(roots, protected, self._patterns, self._relations, processes)
+        self._wanted, self._relations = wanted, Relations()
+        self._survey = Survey(roots, protected, wanted, self._relations, processes)
         self._before: Snapshot = {}
         self.changes()
 
@@ -90,7 +94,7 @@ class Watch:
                 self._relations.learn(path, state)
 
     def _together(self, paths: list[str]) -> tuple[tuple[str, str], ...]:
-        search = mark.Search(self._patterns)
+        search = mark.Search(self._wanted)
         for path in paths:
             try:
                 with files.opened(path) as fd:
