@@ -1,4 +1,4 @@
-"""`corrigym show`, `replay` and `verify`: what is done with logs."""
+"""`corrigym show`, `verify` and `score`: what is done with logs."""
 
 import argparse
 from pathlib import Path
@@ -28,15 +28,6 @@ def show(options: argparse.Namespace) -> int:
     else:
         console().print(render_summaries(summaries))
     return 0
-
-
-def replay(options: argparse.Namespace) -> int:
-    from corrigym.episodes.player import replay as play
-
-    return play(
-        find_episodes(options.reference, _folder(options)), plain=options.plain, at=options.at, speed=options.speed,
-        idle_limit=options.idle_limit, pause_on_findings=options.pause_on_findings,
-    )  # fmt: skip
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -103,21 +103,33 @@ def _add_logs(commands: Any) -> None:
     show = _add(commands, "show", "show a run or an episode", "logs", "show")
     show.add_argument("reference", metavar="RUN_OR_EPISODE", help="a path, an id, or 'last'")
     show.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    replay = _add(commands, "replay", "step through what happened, in the terminal", "logs", "replay")
-    replay.add_argument("reference", metavar="EPISODE_OR_RUN", help="a path, an id, or 'last'")
-    replay.add_argument("--at", type=_count, metavar="STEP", help="start at this step")
-    replay.add_argument("--plain", action="store_true", help="print it all, without control codes")
-    replay.add_argument("--speed", type=float, default=1.0, metavar="X", help="of playback (default: 1)")
-    replay.add_argument("--idle-limit", type=float, default=2.0, metavar="S", help="longest pause (default: 2)")
-    replay.add_argument("--pause-on-findings", action="store_true", help="playback stops at each finding")
+    _add_replay(commands)
     verify = _add(commands, "verify", "check that a run's logs are as they were written", "logs", "verify")
     verify.add_argument("reference", metavar="RUN", help="a path, an id, or 'last'")
     verify.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     score = _add(commands, "score", "score a run's logs again by today's rules, and show what differs", "logs", "score")
     score.add_argument("reference", metavar="RUN_OR_EPISODE", help="a path, an id, or 'last'")
     score.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    for command in (show, replay, verify, score):
+    for command in (show, verify, score):
         _add_log_dir(command)
+
+
+def _add_replay(commands: Any) -> None:
+    replay = _add(commands, "replay", "step through what happened, in the terminal", "replay", "replay")
+    replay.add_argument("reference", metavar="EPISODE_OR_RUN", nargs="?", help="a path, an id, or 'last'")
+    replay.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two episodes beside each other")
+    replay.add_argument("--follow", action="store_true", help="go on with an episode that is still running")
+    replay.add_argument("--at", type=_count, metavar="STEP", help="start at this step")
+    replay.add_argument("--plain", action="store_true", help="print it all, without control codes")
+    replay.add_argument("--speed", type=float, default=1.0, metavar="X", help="of playback (default: 1)")
+    replay.add_argument("--idle-limit", type=float, default=2.0, metavar="S", help="longest pause (default: 2)")
+    replay.add_argument("--pause-on-findings", action="store_true", help="playback stops at each finding")
+    again = replay.add_argument_group("to run an episode's calls again")
+    again.add_argument("--execute", action="store_true", help="in a fresh sandbox; tells what differs")
+    again.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="(default: the episode's own)")
+    again.add_argument("--scenario", default=None, metavar="SCENARIO", help="its path, if it is not of the library")
+    again.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    _add_log_dir(replay)
 
 
 def _add_export(commands: Any) -> None:

@@ -1,10 +1,11 @@
 """Nested values beside each other: the aftermath here and in the untouched twin."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.text import Text
 
+from corrigym.episodes.blocks import when
 from corrigym.episodes.events import Aftermath
 from corrigym.episodes.look import DIM, LABEL, WARN
 from corrigym.episodes.rows import COLUMN, Row, columns
@@ -15,8 +16,8 @@ _REPEATED = "fingerprint"
 _ABSENT = "-"
 
 
-def aftermath_rows(aftermath: Aftermath | None, *, everything: bool) -> Iterator[Row]:
-    """What differs, each value by its path; what does not is counted, or shown too if `everything` is."""
+def aftermath_rows(aftermath: Aftermath | None) -> Iterator[Row]:
+    """What differs, each value by its path; what does not is counted, and shown too where evidence is unfolded."""
     if aftermath is None:
         return
     told = "  the retraining that was due: here, and in the untouched twin"
@@ -26,13 +27,17 @@ def aftermath_rows(aftermath: Aftermath | None, *, everything: bool) -> Iterator
     actual, reference = _told(aftermath.actual), _told(aftermath.reference)
     names = list(dict.fromkeys([*reference, *actual]))
     pairs = [(name, actual.get(name, _ABSENT), reference.get(name, _ABSENT)) for name in names]
-    listed = [pair for pair in pairs if everything or pair[1] != pair[2]]
-    yield from _beside([pair for pair in listed if max(map(len, pair)) <= COLUMN])
-    for pair in listed:
+    yield from _beside([pair for pair in pairs if max(map(len, pair)) <= COLUMN])
+    for pair in pairs:
         if max(map(len, pair)) > COLUMN:
-            yield from _below(*pair)
-    if equal := len(pairs) - len(listed):
-        yield Row(Text(f"{equal} equal {'value' if equal == 1 else 'values'} folded", DIM), "    ")
+            yield from _folded(pair[1] == pair[2], _below(*pair))
+    if equal := sum(pair[1] == pair[2] for pair in pairs):
+        told = f"{equal} equal {'value' if equal == 1 else 'values'} folded"
+        yield from when("-evidence", [Row(Text(told, DIM), "    ")])
+
+
+def _folded(equal: bool, rows: Iterable[Row]) -> Iterable[Row]:
+    return when("evidence", rows) if equal else rows
 
 
 def leaves(value: object, path: str = "") -> dict[str, str]:
@@ -62,9 +67,11 @@ def _beside(pairs: list[tuple[str, str, str]]) -> Iterator[Row]:
         return
     heading = tuple(Text(word, DIM) for word in ("", "here", "untouched"))
     texts = columns([heading, *(tuple(map(safe_line, pair)) for pair in pairs)])
-    yield Row(texts[0], "    ", wrap="words")
+    differing = any(here != there for _, here, there in pairs)
+    yield from _folded(not differing, [Row(texts[0], "    ", wrap="words")])
     for (_, here, there), text in zip(pairs, texts[1:], strict=True):
-        yield Row(text, "    " if here == there else "  ≠ ", WARN, "      ", "words")
+        row = Row(text, "    " if here == there else "  ≠ ", WARN, "      ", "words")
+        yield from _folded(here == there, [row])
 
 
 def _below(name: str, here: str, there: str) -> Iterator[Row]:

@@ -7,10 +7,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
+from corrigym.episodes.blocks import elapsed
 from corrigym.episodes.index import STAGES
-from corrigym.episodes.look import DIM, STAGE_LOOK
-from corrigym.episodes.pages import EVERYTHING, Shown, elapsed, page_rows, troubles
-from corrigym.episodes.rows import Rows, crop
+from corrigym.episodes.look import DIM, RETRAINING_STYLE, STAGE_LOOK
+from corrigym.episodes.pages import page_rows, troubles
+from corrigym.episodes.rows import EVERYTHING, Rows, Shown, crop
 from corrigym.episodes.text import safe_line
 from corrigym.episodes.verdicts import badges, verdict_rows
 from corrigym.episodes.view import EpisodeView
@@ -40,7 +41,7 @@ def render_timeline(view: EpisodeView, page: int) -> RenderableType:
 
 def render_step(view: EpisodeView, page: int, shown: Shown = EVERYTHING) -> RenderableType:
     """One page: 0 is the briefing, the last is the ending, between them the steps."""
-    return Rows(page_rows(view, page, shown))
+    return Rows(page_rows(view, page), shown)
 
 
 def render_verdict(view: EpisodeView) -> RenderableType:
@@ -60,8 +61,14 @@ def render_episode(view: EpisodeView) -> RenderableType:
 
 def render_dump(view: EpisodeView, shown: Shown = EVERYTHING, pages: Iterable[int] | None = None) -> RenderableType:
     """The whole episode, or these pages of it, one after the other."""
-    parts: list[RenderableType] = [render_header(view), Rows(list(troubles(view)))]
-    for page in range(view.pages) if pages is None else pages:
+    pages = range(view.pages) if pages is None else pages
+    return Group(render_header(view), Rows(list(troubles(view))), render_pages(view, pages, shown))
+
+
+def render_pages(view: EpisodeView, pages: Iterable[int], shown: Shown = EVERYTHING) -> RenderableType:
+    """These pages with a rule above each."""
+    parts: list[RenderableType] = []
+    for page in pages:
         parts += [Sized(lambda width: [Text("─" * width, DIM)]), render_step(view, page, shown)]
     return Group(*parts)
 
@@ -70,39 +77,53 @@ def header_lines(view: EpisodeView, width: int, position: tuple[int, int] | None
     start = view.start
     where = Text(f"{position[0]} of {position[1]}", "bold") if position and position[1] > 1 else Text()
     if start is None:
-        return [_ends(safe_line(view.name, "bold"), where, width), badges(None, view.status)]
+        return [_ends(safe_line(view.name, "bold"), where, width), badges(None, view.word)]
     world = Text(f"world {start.world}  epoch {start.epoch}", DIM)
     title = _joined([safe_line(start.scenario, "bold"), safe_line(start.agent), safe_line(start.sandbox), world])
     condition = Text(" ").join([safe_line(f"{name}={level}", DIM) for name, level in start.condition.items()])
-    outcome = badges(view.verdict, view.status)
+    outcome = badges(view.verdict, view.word)
     if condition.cell_len + outcome.cell_len + 4 <= width:
         return [_ends(title, where, width), _ends(condition, outcome, width)]
     return [_ends(title, where, width), condition, outcome]
 
 
 def timeline_lines(view: EpisodeView, page: int, width: int) -> list[Text]:
-    """Each page gets two cells, or one, or shares one with its neighbours, as the width allows."""
-    room = max(width - 1, 4)
-    pitch = 2 if view.pages * 2 <= room else 1
-    cells = min(view.pages, room)
+    """Each page gets two cells, or one, or shares one with its neighbours, as the width allows; at the end stands what
+    became of the retraining. What of the log is still to be read is a dotted line."""
+    aftermath = _aftermath(view)
+    room = max(width - 1 - aftermath.cell_len, 4)
+    read = max(int(room * view.share), 2)
+    pitch = 2 if view.pages * 2 <= read else 1
+    cells = min(view.pages, read)
     marks = Text()
     for cell in range(cells):
         first, after = cell * view.pages // cells, (cell + 1) * view.pages // cells
         mark, style = _mark(view, range(first, after))
         marks.append(mark, style + (" reverse" if first <= page < after else "")).append(" " * (pitch - 1))
+    if view.share < 1:
+        marks.append("┄" * (room - len(marks)), DIM)
     here = pitch * next(c for c in range(cells) if page < (c + 1) * view.pages // cells)
     caption = Text(_caption(view, page), DIM)
     if here + 2 + caption.cell_len <= width:
-        return [marks, Text.assemble(" " * here, "▲ ", caption)]
-    return [marks, Text.assemble(" " * max(here - caption.cell_len - 1, 0), caption, " ▲")]
+        return [marks.append_text(aftermath), Text.assemble(" " * here, "▲ ", caption)]
+    before = " " * max(here - caption.cell_len - 1, 0)
+    return [marks.append_text(aftermath), Text.assemble(before, caption, " ▲")]
+
+
+def _aftermath(view: EpisodeView) -> Text:
+    """What became of the retraining that was due."""
+    if view.verdict is None:
+        return Text()
+    outcome = view.verdict.retraining
+    return Text(f" ◆ {outcome.replace('_', ' ')}", RETRAINING_STYLE.get(outcome, DIM))
 
 
 def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
     stages = [stage for page in pages if (stage := view.stage(page))]
     if stages:
         return STAGE_LOOK[max(stages, key=STAGES.index)]
-    if view.last in pages:
-        return ("◆", "") if view.ended else ("✗", "yellow")
+    if view.last in pages and view.share == 1:
+        return ("◇", "") if view.ended else ("✗", "yellow")
     return ("▷", DIM) if 0 in pages else ("·", DIM)
 
 
@@ -112,7 +133,7 @@ def _caption(view: EpisodeView, page: int) -> str:
         return "briefing"
     if page >= view.last:
         return f"ending {when}"
-    return f"step {view.steps[page - 1].number} of {len(view.steps)} {when}"
+    return f"step {view.number(page)} of {len(view.steps)} {when}"
 
 
 def _joined(parts: Iterable[Text]) -> Text:

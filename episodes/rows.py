@@ -22,13 +22,35 @@ Wrap = Literal["fold", "words", "prose"]
 @dataclass(frozen=True, slots=True)
 class Row:
     """`lead` stands before the first physical line, `rest` (blank if not given) before those that it wraps into.
-    `wrap` says where: at the width's end as a terminal does, at spaces, or at spaces and no wider than READABLE."""
+    `wrap` says where: at the width's end as a terminal does, at spaces, or at spaces and no wider than READABLE.
+
+    `when` names what must be unfolded for the row to be shown, or with a `-` before it, folded; always if empty.
+    `finding` is the place of the finding that the row is the head of."""
 
     text: Text
     lead: str = ""
     lead_style: str = ""
     rest: str | None = None
     wrap: Wrap = "fold"
+    when: str = ""
+    finding: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page unfolds. Without `evidence`, only what a finding rests on; without `diff`, only that assets changed,
+    and not how."""
+
+    thinking: bool = False
+    outputs: bool = True
+    evidence: bool = False
+    diff: bool = False
+
+    def has(self, row: Row) -> bool:
+        return not row.when or getattr(self, row.when.removeprefix("-")) != row.when.startswith("-")
+
+
+EVERYTHING = Shown(thinking=True, outputs=True, evidence=True, diff=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +69,19 @@ class Rows:
     """A rich renderable of rows."""
 
     rows: Sequence[Row] = field(default_factory=tuple)
+    shown: Shown = EVERYTHING
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in lay(self.rows, options.max_width):
+        for line in lay(self.rows, options.max_width, self.shown):
             yield from line.text.render(console)
             yield Segment.line()
 
 
-def lay(rows: Iterable[Row], width: int) -> Iterator[Line]:
-    """The rows as lines of at most `width` cells."""
+def lay(rows: Iterable[Row], width: int, shown: Shown = EVERYTHING) -> Iterator[Line]:
+    """The rows that are shown as lines of at most `width` cells."""
     for index, row in enumerate(rows):
+        if not shown.has(row):
+            continue
         indent = max(cell_len(row.lead), cell_len(row.rest or ""))
         room = max(min(width, READABLE) if row.wrap == "prose" else width, indent + 2) - indent
         rest = " " * cell_len(row.lead) if row.rest is None else row.rest

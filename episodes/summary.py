@@ -7,15 +7,19 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from corrigym.detection.model import Verdict
-from corrigym.episodes.events import Status
+from corrigym.episodes.events import EpisodeStarted, Status
+from corrigym.episodes.log import read_line
 from corrigym.episodes.look import DIM, INTERFERENCE_LOOK, RETRAINING_STYLE, STATE_LOOK, WARN
 from corrigym.episodes.render import Sized, render_episode
 from corrigym.episodes.rows import Row, columns, lay
+from corrigym.episodes.scan import last_event
 from corrigym.episodes.text import line, safe_line
 from corrigym.episodes.verdicts import notable, task_score, unscored
 from corrigym.episodes.view import EpisodeView, load_view
 from corrigym.errors import LogError
 from corrigym.models import Model
+
+_SETTINGS = ("id", "scenario", "condition", "world", "epoch", "agent", "sandbox")
 
 
 class EpisodeSummary(Model):
@@ -43,10 +47,24 @@ def summarise(view: EpisodeView, path: Path) -> EpisodeSummary:
     start = view.start
     if start is None:
         raise LogError(view.damage or f"{path}: the log does not say how its episode started")
-    names = ("id", "scenario", "condition", "world", "epoch", "agent", "sandbox")
-    fields = {name: getattr(start, name) for name in names}
+    fields = {name: getattr(start, name) for name in _SETTINGS}
     return EpisodeSummary(
         **fields, status=view.status, steps=len(view.steps), verdict=view.verdict, problem=view.damage
+    )  # fmt: skip
+
+
+def quick_summary(path: Path) -> EpisodeSummary:
+    """The same from the first and the last line alone, neither checked: for lists of many episodes. Without an end,
+    `steps` is 0. LogError and OSError as of `episode_summary`."""
+    with path.open("rb") as file:
+        first = read_line(file.readline().removesuffix(b"\n"), path, 1, None)
+    if first is None or not isinstance(start := first.payload, EpisodeStarted):
+        raise LogError(f"{path}: the log does not say how its episode started")
+    ended = last_event(path)
+    status: Status = ended.status if ended else "interrupted"
+    fields = {name: getattr(start, name) for name in _SETTINGS}
+    return EpisodeSummary(
+        **fields, status=status, steps=ended.steps if ended else 0, verdict=ended.verdict if ended else None
     )  # fmt: skip
 
 
@@ -61,7 +79,7 @@ def render_summaries(summaries: Sequence[EpisodeSummary]) -> RenderableType:
 
 
 def _rows(summaries: Sequence[EpisodeSummary], width: int) -> Iterator[Row]:
-    settings = [_settings(summary) for summary in summaries]
+    settings = [settings_of(summary) for summary in summaries]
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     shared = [name for name in names if len({setting.get(name) for setting in settings}) == 1]
     above = [Text.assemble((f"{line(name)} ", DIM), safe_line(settings[0][name])) for name in shared]
@@ -93,7 +111,8 @@ def _entries(
         yield from _behind(summary)
 
 
-def _settings(summary: EpisodeSummary) -> dict[str, str]:
+def settings_of(summary: EpisodeSummary) -> dict[str, str]:
+    """What the episode was run with, by name."""
     fixed = {"scenario": summary.scenario, "agent": summary.agent, "sandbox": summary.sandbox}
     return fixed | summary.condition | {"world": str(summary.world), "epoch": str(summary.epoch)}
 

@@ -84,6 +84,8 @@ class EpisodeView:
 
     def __init__(self, name: str, source: Source, damage: list[str], foretold: EpisodeEnded | None = None) -> None:
         self.name = name
+        self.growing = False
+        """Whoever looks at it expects more: the episode is running."""
         self.steps = Steps(self)
         self._source, self._damage, self._foretold = source, damage, foretold
         self._ending: tuple[int, Ending] | None = None
@@ -127,6 +129,13 @@ class EpisodeView:
         return "error" if self.damage else "interrupted"
 
     @property
+    def word(self) -> str:
+        """The status; of an episode without an end also whether it is running, or read on."""
+        if self.ended or self.damage:
+            return self.status
+        return "being read" if self.share < 1 else "running" if self.growing else self.status
+
+    @property
     def verdict(self) -> Verdict | None:
         return self.ended.verdict if self.ended else None
 
@@ -160,6 +169,11 @@ class EpisodeView:
         index = self._source.index
         stage = index.last_stage if page == self.last else index.stages[page - 1] if 0 < page < self.last else 0
         return STAGES[stage - 1] if stage else None
+
+    @property
+    def any_findings(self) -> bool:
+        index = self._source.index
+        return bool(index.last_stage) or any(index.stages)
 
     def time(self, page: int) -> float:
         """When the page's moment was, in seconds since the epoch."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from corrigym.episodes.pages import Shown
 from corrigym.episodes.render import render_header, render_step
+from corrigym.episodes.rows import Shown
 from corrigym.episodes.text import line
 from corrigym.episodes.view import EpisodeView
 

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from corrigym.detection.model import Evidence, Finding, Verdict
+from corrigym.episodes.blocks import elapsed
+from corrigym.episodes.code import issued
 from corrigym.episodes.events import Call, EpisodeStarted, Message, Result, Wait
-from corrigym.episodes.export.parts import STOPPED, cited, compared, detail, issued, troubles
+from corrigym.episodes.export.parts import cited, compared, troubles
 from corrigym.episodes.look import INTERFERENCE_LOOK, STAGE_LOOK, STATE_LOOK
-from corrigym.episodes.pages import elapsed
+from corrigym.episodes.steps import STOPPED, observed_detail
 from corrigym.episodes.text import line, visible
 from corrigym.episodes.verdicts import CHANNELS, notable, task_score
 from corrigym.episodes.view import EpisodeView, Step
@@ -159,7 +161,10 @@ def _evidence(evidence: Sequence[Evidence], findings: tuple[Finding, ...]) -> It
     more = len(evidence) - len(shown)
     yield "Evidence:" if shown else f"Evidence: {more:,} observations, none of them cited."
     yield from _bullets(
-        [f"{span(item.id)} {item.source} {span(item.kind)} {span(item.subject)} {span(detail(item))}" for item in shown]
+        [
+            f"{span(item.id)} {item.source} {span(item.kind)} {span(item.subject)} {span(observed_detail(item))}"
+            for item in shown
+        ]
         + ([f"{more:,} more"] if shown and more else [])
     )
 

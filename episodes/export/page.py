@@ -15,13 +15,14 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 from rich.console import Console
-from rich.syntax import Syntax
 
 import corrigym
+from corrigym.episodes.blocks import elapsed
+from corrigym.episodes.code import highlighted, issued
 from corrigym.episodes.compare import compact
 from corrigym.episodes.export import parts
 from corrigym.episodes.look import INTERFERENCE_LOOK, STAGE_LOOK, STATE_LOOK
-from corrigym.episodes.pages import HIGHLIGHT_LIMIT, elapsed
+from corrigym.episodes.steps import STOPPED, observed_detail
 from corrigym.episodes.text import line, visible
 from corrigym.episodes.verdicts import CHANNELS, notable, task_score
 from corrigym.episodes.view import EpisodeView
@@ -71,15 +72,15 @@ def _template() -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "line": line, "compact": compact, "elapsed": elapsed, "detail": parts.detail, "code": highlighted,
+        "line": line, "compact": compact, "elapsed": elapsed, "detail": observed_detail, "code": coloured,
         "long": lambda text: text.count("\n") >= OPEN_LINES, "lines": _counted,
         "words": lambda text: text.replace("_", " "),
         "why": lambda item: item.reason or ", ".join(item.evidence),
     }  # fmt: skip
     environment.tests |= {"alike": lambda row: row[1] == row[2]}
     environment.globals |= {
-        "STAGES": STAGE_LOOK, "STATES": STATE_LOOK, "INTERFERENCE": INTERFERENCE_LOOK, "STOPPED": parts.STOPPED,
-        "issued": parts.issued, "cited": parts.cited, "compared": parts.compared, "notable": notable,
+        "STAGES": STAGE_LOOK, "STATES": STATE_LOOK, "INTERFERENCE": INTERFERENCE_LOOK, "STOPPED": STOPPED,
+        "issued": issued, "cited": parts.cited, "compared": parts.compared, "notable": notable,
         "task_score": task_score,
     }  # fmt: skip
     return environment.get_template("page.html.j2")
@@ -97,15 +98,9 @@ def _counted(text: str) -> str:
     return f"{count:,} {'line' if count == 1 else 'lines'}"
 
 
-def highlighted(code: str, language: str) -> list[tuple[str, str]]:
+def coloured(code: str, language: str) -> list[tuple[str, str]]:
     """The code in runs, each with its class ("" for none)."""
-    plain = visible(code).rstrip("\n")
-    if not language or len(plain) > HIGHLIGHT_LIMIT:
-        return [("", plain)]
-    text = Syntax("", language, theme="ansi_dark", background_color="default").highlight(plain)
-    text.rstrip()
-    if text.plain != plain.rstrip():
-        return [("", plain)]
+    text = highlighted(code, language)
     text.end = ""
     runs = text.render(Console(file=io.StringIO(), _environ={}))
     return [(_HUES.get(run.style.color.name, "") if run.style and run.style.color else "", run.text) for run in runs]

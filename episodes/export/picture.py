@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from corrigym.episodes.look import DIM
-from corrigym.episodes.pages import Shown, page_rows, troubles
+from corrigym.episodes.pages import page_rows, troubles
 from corrigym.episodes.render import header_lines, timeline_lines
-from corrigym.episodes.rows import Row, lay
+from corrigym.episodes.rows import Row, Shown, lay
 from corrigym.episodes.text import line
 from corrigym.episodes.verdicts import verdict_rows
 from corrigym.episodes.view import EpisodeView
@@ -64,14 +64,14 @@ def _lines(view: EpisodeView, page: int | None) -> list[Text]:
         *timeline_lines(view, view.last if page is None else page, WIDTH),
         Text(),
     ]
-    body = [drawn.text for drawn in lay(_rows(view, page), WIDTH)]
+    body = [drawn.text for drawn in lay(_rows(view, page), WIDTH, Shown())]
     rest = len(body) - LINES
     return [*top, *body[:LINES], *([Text(f"... {rest:,} more lines", DIM)] if rest > 0 else [])]
 
 
 def _rows(view: EpisodeView, page: int | None) -> list[Row]:
     if page is not None:
-        return page_rows(view, page, Shown())
+        return page_rows(view, page)
     return [*troubles(view), *(verdict_rows(view.verdict) if view.verdict else ())]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from corrigym.episodes.player import replay
+from corrigym.episodes.player import Options, replay
 from corrigym.errors import LogError, UsageError
 from tests.episodes.builder import innocent, story, write_episode
 from tests.episodes.test_render import everywhere
@@ -196,7 +196,7 @@ def test_no_colour_and_columns(tty: Terminal, run: list[Path]) -> None:
 
 def printed(*paths: Path, plain: bool = False, at: int | None = None) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert replay(paths, plain=plain, at=at) == 0
+        assert replay(paths, Options(plain=plain, at=at)) == 0
     return out.getvalue()
 
 
@@ -232,7 +232,7 @@ def test_a_pipe_in_ascii(run: list[Path]) -> None:
 @pytest.mark.parametrize("options", [{"speed": 0}, {"speed": -1}, {"speed": float("nan")}, {"idle_limit": -1}])
 def test_impossible_speeds_are_refused(run: list[Path], options: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="speed"):
-        replay(run, **options)  # type: ignore[arg-type]
+        replay(run, Options(**options))  # type: ignore[arg-type]
 
 
 def test_nothing_to_replay() -> None:

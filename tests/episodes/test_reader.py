@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.episodes.actions import press
 from corrigym.episodes.keys import split
-from corrigym.episodes.reader import State, advance, delay, lines, places, press, resized
+from corrigym.episodes.reader import State, advance, delay, lines, resized
+from corrigym.episodes.search import places
 from corrigym.episodes.view import load_view
 from tests.episodes.builder import innocent, write_episode
 

@@ -14,9 +14,9 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from corrigym.detection.model import ClassVerdict, Evidence, Finding, Verdict
+from corrigym.episodes.actions import press
 from corrigym.episodes.events import Aftermath, Call, EvidenceSeen, FindingMade, Message, Payload, Result, Wait
-from corrigym.episodes.pages import Shown
-from corrigym.episodes.reader import State, press, resized
+from corrigym.episodes.reader import State, resized
 from corrigym.episodes.render import (
     render_dump,
     render_episode,
@@ -25,6 +25,7 @@ from corrigym.episodes.render import (
     render_timeline,
     render_verdict,
 )
+from corrigym.episodes.rows import Shown
 from corrigym.episodes.screen import body_size, frame
 from corrigym.episodes.summary import EpisodeSummary, episode_summary, render_summaries, summarise
 from corrigym.episodes.view import EpisodeView, load_view

@@ -16,8 +16,8 @@ PATIENCE = 20.0
 PROGRAM = """
 import sys
 from pathlib import Path
-from corrigym.episodes.player import replay
-sys.exit(replay([Path(path) for path in sys.argv[2:]], **eval(sys.argv[1])))
+from corrigym.episodes.player import Options, replay
+sys.exit(replay([Path(path) for path in sys.argv[2:]], Options(**eval(sys.argv[1]))))
 """
 
 

@@ -69,7 +69,7 @@ def test_what_is_refused(run: Path) -> None:
         exported(run, "e1", "svg", "--at", "9")
     with pytest.raises(UsageError, match="--at chooses the step of a picture"):
         exported(run, "e1", "json", "--at", "5")
-    with pytest.raises(UsageError, match="has 2 episodes; export takes one of them: e1, e2"):
+    with pytest.raises(UsageError, match="has 2 episodes; name one of them: e1, e2"):
         exported(run, str(run), "json")
     with pytest.raises(UsageError, match=r"x\.html cannot be written: No such file or directory"):
         exported(run, "e2", "html", "--output", str(run / "none" / "x.html"))

@@ -119,11 +119,11 @@ def test_each_step_and_finding_has_an_anchor(view: EpisodeView) -> None:
     assert {"finding-1", "finding-2"} <= set(anchors)
 
 
-def test_commands_are_highlighted() -> None:
-    runs = page.highlighted('for i in 1 2; do echo "$i" # x\ndone\n', "bash")
+def test_commands_are_coloured() -> None:
+    runs = page.coloured('for i in 1 2; do echo "$i" # x\ndone\n', "bash")
     assert "".join(text for _, text in runs) == 'for i in 1 2; do echo "$i" # x\ndone'
     assert ("key", "for") in runs
-    assert page.highlighted("a\x1bb", "") == [("", "a␛b")]
+    assert page.coloured("a\x1bb", "") == [("", "a␛b")]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 8, -1])
