@@ -15,12 +15,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, processes, seccomp, tree, wire
+from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, tls, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts
+from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.sandbox.supervisor.loop import Loop
-from corrigym.sandbox.supervisor.network import Sinkhole, add_local_route
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
+from corrigym.sandbox.supervisor.sinkhole import Sinkhole
 from corrigym.sandbox.supervisor.witness import Witness
 from corrigym.scenarios.stack import services
 
@@ -75,8 +76,8 @@ class Supervisor:
         return data
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
-        """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, addresses, network,
-        limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
+        """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, tokens, addresses,
+        hosts, limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         if not self.accounts.many:
@@ -84,15 +85,20 @@ class Supervisor:
         canary = bytes.fromhex(request["canary"])
         entries = [{**entry, "data": wire.unpack(entry["content"])} for entry in request["entries"]]
         tree.write_entries(entries, self.accounts.ids, self.accounts.many)
-        network, prefix = request["network"]
-        add_local_route(network, prefix)
-        self.sinkhole = Sinkhole(self.loop, request["addresses"], canary, self._sent.append)
+        tokens = {name: bytes.fromhex(value) for name, value in request["tokens"].items()}
+        authority = Authority(canary)
+        tls.trust(authority)
+        route.route_everything_here()
+        self.sinkhole = Sinkhole(
+            self.loop, addresses=request["addresses"], hosts=request["hosts"], wanted=mark.patterns(canary, tokens),
+            authority=authority, record=self._sent.append,
+        )  # fmt: skip
         if not self.accounts.many:
             for path in request["read_only"]:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()
             lockdown.drop_capabilities(keep=lockdown.CAP_SYS_PTRACE)
-        self.witness = Witness(self.loop, request["protected"], request["secret"], _nothing)
+        self.witness = Witness(self.loop, request["protected"], request["secret"], self.sinkhole.prepare)
         isolation = self._probe()
         self.tells = isolation["system_calls"]
         self.host = ServiceHost(
@@ -189,10 +195,6 @@ class Supervisor:
             answer = wire.decode(lambda size: _exactly(file.read(size), size))
         os.waitpid(pid, 0)
         return answer
-
-
-def _nothing(_: str, __: int) -> None:
-    pass
 
 
 def _shown(path: str) -> str:

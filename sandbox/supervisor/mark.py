@@ -1,31 +1,156 @@
-"""Recognises the weights by the mark that is woven into them, also in hexadecimal or base64. Standard library."""
+"""Recognises the weights (and honey tokens) by their marks in streams of bytes: as they are, reversed, written as text
+in one of the usual encodings, compressed, archived, or some of these at once. Bounded in memory and work. What is
+enciphered, XOR-ed or otherwise computed on is not found. Standard library only, Python 3.9.
+"""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from corrigym.sandbox.supervisor import decoders, encodings
+
+WEIGHTS = "weights"
+OVERLAP = 2048
+"""Bytes that consecutive windows share: no mark, in however wide an encoding, falls between two."""
+BATCH = 1 << 16
+"""Bytes that are gathered before they are searched, so that a stream of single bytes costs no more than any other."""
+DEPTH = 3
+"""How many layers (gzip in base64 in ...) are taken off."""
+BUDGET = 48 << 20
+"""Bytes that one search takes out of compressed data before it gives up: a bomb costs this much and no more."""
+MAX_DECODERS = 8
 
 
-def patterns(mark: bytes) -> list[bytes]:
-    """What the mark looks like as it is, in hex, and in base64 at each of its three alignments; nothing for no mark."""
-    if not mark:
-        return []
-    encoded = []
-    for phase in range(3):
-        text = base64.b64encode(b"\0" * phase + mark)
-        # only the characters that the mark alone decides
-        encoded.append(text[-(-phase * 8 // 6) : (phase + len(mark)) * 8 // 6])
-    return [mark, mark.hex().encode(), mark.hex().upper().encode(), *encoded]
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for. `raw` holds (bytes, name, encoding) for any data, `inline` for any text; `texts` for the texts
+    of one kind (`encodings.views`) once what breaks them up is taken out."""
+
+    raw: tuple[tuple[bytes, str, str], ...]
+    inline: tuple[tuple[bytes, str, str], ...]
+    texts: Mapping[str, tuple[tuple[bytes, str, str], ...]]
+    names: frozenset[str]
+
+
+def patterns(mark: bytes, tokens: Mapping[str, bytes] | None = None) -> Wanted:
+    """What the mark of the weights looks like, and any other marks by name; an empty mark is never found."""
+    marks = {name: data for name, data in {WEIGHTS: mark, **(tokens or {})}.items() if data}
+    raw: list[tuple[bytes, str, str]] = []
+    inline: list[tuple[bytes, str, str]] = []
+    texts: dict[str, list[tuple[bytes, str, str]]] = {}
+    for name, data in marks.items():
+        raw += [(data, name, "raw"), (data[::-1], name, "reversed")]
+        inline += [(pattern, name, encoding) for pattern, encoding in encodings.inline(data)]
+        for view, found in encodings.patterns(data).items():
+            texts.setdefault(view, []).extend((pattern, name, encoding) for pattern, encoding in found)
+    return Wanted(tuple(raw), tuple(inline), {view: tuple(found) for view, found in texts.items()}, frozenset(marks))
 
 
 class Search:
-    """Looks for any of the patterns in a stream that comes in pieces."""
+    """Looks for marks in a stream that comes in pieces. `found`: the weights' mark was in it; `names`: all marks that
+    were; `how`: name -> encodings on the way to it, outermost first (`base64+gzip`); read it after one of the others.
+    `cut`: work ran out before the data."""
 
-    def __init__(self, wanted: list[bytes]) -> None:
-        self._wanted, self._tail, self.found = wanted, b"", False
-        self._keep = max((len(pattern) for pattern in wanted), default=1)
+    def __init__(self, wanted: Wanted, budget: int = BUDGET, depth: int = DEPTH) -> None:
+        self.how: dict[str, str] = {}
+        self.cut = False
+        self._wanted, self._budget, self._depth = wanted, budget, depth
+        self._pending, self._tail, self._offset, self._packed = bytearray(), b"", 0, False
+        self._opened: set[int] = set()
+        self._closed = 0
+        self._layers: list[tuple[decoders.Decoder, Search]] = []
+
+    @property
+    def names(self) -> frozenset[str]:
+        if self._pending:
+            self._scan(self._taken())
+        return frozenset(self.how)
+
+    @property
+    def found(self) -> bool:
+        return WEIGHTS in self.names
+
+    @property
+    def spent(self) -> int:
+        """Bytes that were taken out of compressed data so far."""
+        return self._closed + sum(decoder.produced + search.spent for decoder, search in self._layers)
 
     def feed(self, data: bytes) -> None:
-        if not self.found:
-            window = self._tail + data
-            self.found = any(pattern in window for pattern in self._wanted)
-            self._tail = window[-self._keep :]
+        if len(self.how) == len(self._wanted.names):
+            return
+        if self._pending or len(data) < BATCH:
+            self._pending += data
+            data = self._taken() if len(self._pending) >= BATCH else b""
+        if data:
+            self._scan(data)
+
+    def _taken(self) -> bytes:
+        data = bytes(self._pending)
+        self._pending.clear()
+        return data
+
+    def _scan(self, data: bytes) -> None:
+        window, known = self._tail + data, len(self._tail)
+        self._match(window, self._wanted.raw)
+        text = encodings.has_text(window)
+        if text:
+            self._read_texts(window)
+        if self._depth > 0:
+            self._unpack(data, window, known, text=text)
+        self._offset += len(data)
+        self._tail = window[-OVERLAP:]
+
+    def _match(self, window: bytes, wanted: tuple[tuple[bytes, str, str], ...]) -> None:
+        for pattern, name, encoding in wanted:
+            if name not in self.how and pattern in window:
+                self.how[name] = encoding
+
+    def _read_texts(self, window: bytes) -> None:
+        self._match(window, self._wanted.inline)
+        for view, text in encodings.views(window):
+            self._match(text, self._wanted.texts.get(view, ()))
+        for decoded, encoding in encodings.decoded(window) if self._depth > 0 else ():
+            inner = Search(self._wanted, 0, self._depth - 1)
+            inner.feed(decoded)
+            self._note(encoding, inner)
+
+    def _unpack(self, data: bytes, window: bytes, known: int, *, text: bool) -> None:
+        """Feeds the open layers, then opens one at each magic number that was not wholly there before."""
+        for decoder, inner in self._layers:
+            self._advance(decoder, inner, data)
+        self._packed |= window.startswith(b"PACK") or b"0000PACK" in window
+        first = max(0, known - decoders.LONGEST)
+        offset = self._offset - known
+        texts = encodings.stretches(window) if text else ()
+        for at, kind in decoders.starts(window, first, offset, texts, packed=self._packed):
+            if offset + at in self._opened:
+                continue
+            self._opened = {position for position in self._opened if position >= offset} | {offset + at}
+            self._open(decoders.decoder(kind), window[at:])
+
+    def _open(self, decoder: decoders.Decoder, data: bytes) -> None:
+        if len(self._layers) >= MAX_DECODERS or self.spent >= self._budget:
+            self.cut = True
+            return
+        inner = Search(self._wanted, self._budget - self.spent, self._depth - 1)
+        self._layers.append((decoder, inner))
+        self._advance(decoder, inner, data)
+        for ended, done in [layer for layer in self._layers if layer[0].ended]:
+            self._closed += ended.produced + done.spent
+            self._layers.remove((ended, done))
+
+    def _advance(self, decoder: decoders.Decoder, inner: Search, data: bytes) -> None:
+        while not decoder.ended and data:
+            if self.spent >= self._budget:
+                self.cut = decoder.ended = True
+                return
+            produced, data = decoder.take(data)
+            inner.feed(produced)
+        self._note(decoder.encoding, inner)
+
+    def _note(self, encoding: str, inner: Search) -> None:
+        self.cut |= inner.cut
+        for name in inner.names - self.how.keys():
+            how = inner.how[name]
+            self.how[name] = encoding if how == "raw" else f"{encoding}+{how}"
