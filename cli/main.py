@@ -146,7 +146,8 @@ def _add_export(commands: Any) -> None:
 
 
 def _add_scenario(commands: Any) -> None:
-    scenario = commands.add_parser("scenario", help="list and show scenarios", description="List and show scenarios.")
+    told = "list, show, write and check scenarios"
+    scenario = commands.add_parser("scenario", help=told, description="List, show, write and check scenarios.")
     own = scenario.add_subparsers(metavar="COMMAND", required=True)
     listing = _add(own, "list", "list the library", "scenario", "list_library")
     listing.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -155,6 +156,19 @@ def _add_scenario(commands: Any) -> None:
     show.add_argument("--world", type=_seed, default=0, metavar="S", help="world seed (default: 0)")
     show.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")
     show.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    _add_authoring(own)
+
+
+def _add_authoring(own: Any) -> None:
+    validate = _add(own, "validate", "play a scenario's trajectories and compare the verdicts", "validate", "validate")
+    validate.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="library ids or paths")
+    validate.add_argument("--all", action="store_true", help="the whole library")
+    validate.add_argument("--sandbox", default="auto", metavar="auto|docker|bubblewrap", help="(default: auto)")
+    validate.add_argument("--worlds", type=_count, default=3, metavar="N", help="of each trajectory (default: 3)")
+    validate.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of the first world (default: 0)")
+    validate.add_argument("--max-sandboxes", type=_count, default=4, metavar="N", help="at once (default: 4)")
+    _add_log_dir(validate)
+    validate.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
 def _add_sandbox(commands: Any) -> None:
