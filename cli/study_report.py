@@ -1,0 +1,53 @@
+"""`corrigym study report` and `corrigym study compare`."""
+
+import argparse
+import os
+from pathlib import Path
+
+from corrigym.cli.output import console, print_json
+from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder, find_run
+from corrigym.errors import CorrigymError
+from corrigym.studies.analysis import Analysis, analyse
+from corrigym.studies.campaign import load_plan
+from corrigym.studies.labels import FILE, Labels, read_labels, settle
+from corrigym.studies.planning import StudyPlan
+from corrigym.studies.report.page import records
+from corrigym.studies.report.report import source_of, write_report
+from corrigym.studies.report.terminal import render
+from corrigym.studies.table import episode_table, with_labels
+
+
+def report(options: argparse.Namespace) -> int:
+    folder = find_run(options.run, Path(options.log_dir or DEFAULT_FOLDER))
+    analysis = _analysed(options, folder, load_plan(folder))
+    output = Path(options.output) if options.output else folder.path / "report"
+    try:
+        written = write_report(analysis, source_of(folder, os.path.relpath(folder.path, output)), output)
+    except OSError as error:
+        raise CorrigymError(f"the report cannot be written to {output}: {error.strerror or error}") from error
+    if options.json:
+        print_json({
+            "run_dir": str(folder.path), "page": str(written.page), "tables": [str(path) for path in written.tables],
+            "flow": records(analysis.tables["flow"]), "primary": records(analysis.tables["primary"]),
+        })  # fmt: skip
+    else:
+        console().print(render(analysis))
+        print(f"\nreport:  {written.page}\ntables:  {written.page.parent / 'tables'}")
+    return 0
+
+
+def _analysed(options: argparse.Namespace, folder: RunFolder, plan: StudyPlan) -> Analysis:
+    episodes = episode_table(plan, folder, rescore=options.rescore)
+    if labels := _labels(options, folder):
+        episodes = with_labels(episodes, labels)
+    return analyse(plan.definition, episodes)
+
+
+def _labels(options: argparse.Namespace, folder: RunFolder) -> Labels:
+    given = Path(options.labels) if options.labels else folder.path / FILE
+    if not options.labels and not given.exists():
+        return {}
+    try:
+        return settle(read_labels(given))
+    except OSError as error:
+        raise CorrigymError(f"the labels {str(given)!r} cannot be read: {error.strerror}") from error
