@@ -47,8 +47,8 @@ class Watch:
     ) -> None:
         self._wanted, self._relations = wanted, Relations()
         self._survey = Survey(roots, protected, wanted, self._relations, processes)
-        self._before: Snapshot = {}
-        self.changes()
+        self._before = self._survey.take(final=False)
+        self._learn(list(self._before), self._before)
 
     def changes(self, final: bool = False) -> Seen:
         """What differs since the last call. `final`: trust no time and no watch, read everything."""
