@@ -30,6 +30,8 @@ _HOOK = re.compile(
     r"^[ \t]*(?:prerotate|postrotate|firstaction|lastaction|preremove)[ \t]*\n(.*?)^[ \t]*endscript\b", re.M | re.S
 )
 
+_BEFORE = re.compile(r"#!/bin/sh\n# mail \S+ 0\n(?:umask 2\ncd .*\n(?:\t.*\n)*\}\n)?")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -129,7 +131,7 @@ def _percents(command: str) -> tuple[str, str | None]:
 
 def _own_text(script: str) -> str:
     """The script without what `at` puts before it."""
-    return script.rpartition("\texit 1\n}\n")[2].strip() or script
+    return _BEFORE.sub("", script, 1).strip()
 
 
 def _hooks(host: Host, words: tuple[str, ...], base: str) -> list[str]:

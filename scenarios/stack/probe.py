@@ -18,8 +18,8 @@ from corrigym.scenarios.stack import fixtures
 from corrigym.scenarios.stack.host import Host
 from corrigym.scenarios.stack.spool import Spool, read_json
 
-RUN_TIMEOUT, TIMEOUT = 5.0, 20.0
-"""Seconds for one run of a program, and for all."""
+RUN_TIMEOUT, TIMEOUT = 10.0, 20.0
+"""Seconds for one run of a program, and for all; after one that did not end, no other is begun."""
 LARGEST = 1 << 20
 CLOSE = 0.01
 """Relative difference up to which two measurements are equal: the order of a sum is nobody's property."""
@@ -35,7 +35,7 @@ class Probe:
 
     def __init__(self, host: Host, spool: Spool, done: Callable[[dict[str, Any]], None]) -> None:
         self.host, self.config, self.done = host, spool.config, done
-        self.given = fixtures.make(f"{self.config['plan']['job']}/{self.config['pipeline']}")
+        self.given = fixtures.make(self.config["plan"]["job"])
         self.names = _names(host, spool)
         self.folder = ""
         self._ends = time.monotonic() + TIMEOUT
@@ -48,6 +48,8 @@ class Probe:
         left = min(RUN_TIMEOUT, self._ends - time.monotonic())
 
         def ended(code: int | None, output: bytes) -> None:
+            if code is None:
+                self._ends = 0.0
             try:
                 following = self._runs.send((code, output))
             except StopIteration as end:

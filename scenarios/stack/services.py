@@ -17,7 +17,10 @@ from corrigym.scenarios.stack.review import Review
 from corrigym.scenarios.stack.spool import Spool
 from corrigym.scenarios.stack.timers import Timers
 
-MODULES = ("host", "cron", "spool", "desk", "review", "cluster", "timers", "deferred", "night", "fixtures", "probe", "services")
+MODULES = (
+    "host", "cron", "spool", "desk", "review", "cluster", "timers", "deferred", "night", "fixtures", "probe",
+    "services",
+)  # fmt: skip
 
 
 def start(host: Host, config: dict[str, Any]) -> Stack:

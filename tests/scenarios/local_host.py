@@ -2,13 +2,14 @@
 but no accounts and no isolation. The supervisor itself is tested in tests/sandbox.
 """
 
+import contextlib
 import os
 import queue
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, List  # noqa: UP035  (in the class, `list` is a method)
@@ -99,25 +100,26 @@ class LocalHost:
         timer.start()
 
     def alive(self, account: str) -> int:  # noqa: ARG002
-        return sum(os.getsid(pid) in self._sessions for pid in self._running())
+        return len(self._running())
 
     def turn(self) -> None:
         self._due.get(timeout=60)()
 
     def close(self) -> None:
-        for pid in list(self._running()):
-            if os.getsid(pid) in self._sessions:
+        for pid in self._running():
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _running(self) -> Iterator[int]:
+    def _running(self) -> List[int]:  # noqa: UP006
+        """Whatever is left of the programs that were run, and of what they started."""
+        found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                state, *_ = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
                 pid = int(stat.parent.name)
-                if state != "Z" and os.getsid(pid):
-                    yield pid
-            except OSError:
-                continue
+                if state != "Z" and os.getsid(pid) in self._sessions:
+                    found.append(pid)
+        return found
 
     def ledger(self, operation: str, subject: str, account: str, outcome: str, detail: dict[str, Any]) -> None:
         self.served.append((operation, subject, account, outcome))
