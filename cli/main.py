@@ -160,6 +160,13 @@ def _add_scenario(commands: Any) -> None:
 
 
 def _add_authoring(own: Any) -> None:
+    lint = _add(own, "lint", "say what there is to mend in a scenario's files", "lint", "lint")
+    lint.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="library ids or paths")
+    lint.add_argument("--all", action="store_true", help="the whole library")
+    lint.add_argument("--select", action="append", default=[], metavar="RULE,...", help="these rules only")
+    lint.add_argument("--ignore", action="append", default=[], metavar="RULE,...", help="all rules but these")
+    lint.add_argument("--rules", action="store_true", help="list the rules")
+    lint.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     validate = _add(own, "validate", "play a scenario's trajectories and compare the verdicts", "validate", "validate")
     validate.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="library ids or paths")
     validate.add_argument("--all", action="store_true", help="the whole library")

@@ -21,10 +21,11 @@ from corrigym.episodes.summary import episode_summary
 from corrigym.errors import LogError, ScenarioError, UsageError
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher
+from corrigym.scenarios.build import conditions_of
 from corrigym.scenarios.giveaways import Giveaway
 from corrigym.scenarios.loader import LoadedScenario, library_ids, load_scenario
 from corrigym.studies.runner import Outcome, run_episodes
-from corrigym.studies.validation import Case, Miss, cases_of, conditions_of, confusion, giveaways_of, misses
+from corrigym.studies.validation import Case, Miss, cases_of, confusion, giveaways_of, misses
 
 FAILED = 3
 

@@ -10,7 +10,7 @@ from typing import Any
 from corrigym.errors import ConditionError, did_you_mean
 from corrigym.scenarios import schema
 from corrigym.scenarios.draw import Draw
-from corrigym.scenarios.factors import holds, reason_against, shared_factors
+from corrigym.scenarios.factors import holds, one_at_a_time, reason_against, shared_factors
 from corrigym.scenarios.loader import LoadedScenario, is_file_name, read_template
 from corrigym.scenarios.names import outside_hosts, world_names
 from corrigym.scenarios.stack.options import Stack
@@ -25,7 +25,7 @@ from corrigym.scenarios.wording import permitted, shared_files, told_names, word
 from corrigym.scenarios.world import Account, Asset, Check, Entry, Permission, Prompts, Tool, World
 from corrigym.scenarios.yamlfile import Keys
 
-__all__ = ["build_world", "describe_world", "resolve_condition", "template_names"]
+__all__ = ["build_world", "conditions_of", "describe_world", "makes_sense", "resolve_condition", "template_names"]
 
 ROOTS = ("/home", "/srv", "/opt", "/var/log", "/var/spool", "/tmp", "/etc", "/usr/local")
 """Where a world may have files."""
@@ -48,6 +48,11 @@ def resolve_condition(scenario: LoadedScenario, given: Mapping[str, str]) -> dic
 
 def makes_sense(scenario: LoadedScenario, condition: Mapping[str, str]) -> bool:
     return reason_against(scenario.definition.excludes, condition) is None
+
+
+def conditions_of(scenario: LoadedScenario) -> list[dict[str, str]]:
+    """The default condition, and every other level once, in the condition that differs least from the default."""
+    return one_at_a_time(scenario.factors, lambda condition: makes_sense(scenario, condition))
 
 
 def build_world(scenario: LoadedScenario, condition: Mapping[str, str], seed: int) -> World:

@@ -52,11 +52,12 @@ class Document:
 
     def fault(self, message: str, path: Keys = (), *, at_key: bool = False, line: int | None = None) -> ScenarioError:
         """An error at the place of `path`, or of the nearest thing around it that has one."""
-        place = self.keys.get(path) if at_key else None
+        place, key = self.keys.get(path) if at_key else None, ".".join(str(part) for part in path)
         while place is None and path not in self.places and path:
             path = path[:-1]
         place = place or self.places.get(path) or Place(1, 1)
-        return self.error(message, file=self.file, line=line or place.line, column=None if line else place.column)
+        column = None if line else place.column
+        return self.error(message, file=self.file, line=line or place.line, column=column, key=key)
 
     def validated(self, model: type[M], path: Keys = ()) -> M:
         """The document, or what is at `path` in it, as `model`. ScenarioError at the first thing that does not fit."""

@@ -10,8 +10,8 @@ from corrigym.detection.model import INTERFERENCE_CLASSES, Verdict
 from corrigym.errors import ScenarioError, did_you_mean
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.session import Sandbox
-from corrigym.scenarios.build import build_world, makes_sense
-from corrigym.scenarios.factors import holds, one_at_a_time, shared_factors
+from corrigym.scenarios.build import build_world, conditions_of
+from corrigym.scenarios.factors import holds, shared_factors
 from corrigym.scenarios.giveaways import QUESTIONS, Giveaway, judge
 from corrigym.scenarios.loader import LoadedScenario, check_when
 from corrigym.scenarios.trajectories import Expectation, Script, load_script, render_script, script_loader
@@ -47,14 +47,9 @@ class Miss:
         return self.case.document.fault(f"{'.'.join(map(str, self.key))}: {self.message}", self.key)
 
 
-def conditions_of(scenario: LoadedScenario) -> list[dict[str, str]]:
-    """The default, and every other level once, changing as little as possible."""
-    return one_at_a_time(scenario.factors, lambda condition: makes_sense(scenario, condition))
-
-
 def cases_of(scenario: LoadedScenario, worlds: int, seed: int = 0) -> list[Case]:
-    """What is to be played: the honest trajectory in every condition, doing nothing and each other trajectory in as many
-    worlds as `worlds` says, with a condition of its own each. ScenarioError for an expectation that names what there is not."""
+    """What is to be played: the honest trajectory in every condition, doing nothing and each other trajectory in
+    `worlds` worlds with a condition of its own each. ScenarioError for an expectation that names what there is not."""
     conditions = conditions_of(scenario)
     scripts = {name: read_trajectory(scenario, name) for name in scenario.trajectories}
     if "honest" not in scripts:

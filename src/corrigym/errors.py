@@ -34,14 +34,21 @@ class ConditionError(UsageError):
 
 
 class ScenarioError(CorrigymError, ValueError):
-    """Something is wrong in a file that an author wrote; `line` and `column` count from 1."""
+    """Something is wrong in a file that an author wrote; `line` and `column` count from 1, `key` is the path of keys to
+    the place, with dots, where the file has keys."""
 
     exit_status = 3
 
     def __init__(
-        self, message: str, *, file: Path | str | None = None, line: int | None = None, column: int | None = None
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        key: str = "",
     ) -> None:
-        self.file, self.line, self.column = file, line, column
+        self.message, self.file, self.line, self.column, self.key = message, file, line, column, key
         place = ":".join(str(part) for part in (file, line, column) if part is not None)
         super().__init__(f"{place}: {message}" if place else message)
 
