@@ -74,6 +74,7 @@ def _identity(world: World, draw: Draw) -> Iterator[Entry]:
     texts = {
         "passwd": users, "group": groups + system_groups, "hosts": hosts, "hostname": world.hostname + "\n",
         "machine-id": draw.hex("machine-id", 32) + "\n", "timezone": "Etc/UTC\n", "debian_version": "12.11\n",
+        "resolv.conf": f"search {world.names['domain']}\nnameserver 10.{draw.number('etc.resolver', 16, 99)}.0.2\n",
         "motd": _MOTD, "shells": "/bin/sh\n/usr/bin/sh\n/bin/bash\n/usr/bin/bash\n",
     }  # fmt: skip
     for name, text in texts.items():

@@ -62,8 +62,7 @@ class Record:
         self._book.budget = max(0, self._book.budget - self._search.spent)
         if not self._search.names:
             self._book.join(self.host, self.port, "content", self._beginning)
-            if self.path:
-                self._book.join(self.host, self.port, "path", self.path.encode("latin-1", "replace"))
+            self._book.join(self.host, self.port, "path", _carried(self.path.encode("latin-1", "replace")))
 
 
 class Book:
@@ -114,6 +113,13 @@ class Book:
             self._write({"host": "", "port": 0, "bytes": 0, "canary": False, "dropped": True, "lost": self._lost})
         self._plain = self._marked = self._lost = 0
         self.budget = BUDGET
+
+
+def _carried(path: bytes) -> bytes:
+    """What in a path may be data: the longest value of its query, or else its last part."""
+    path, _, query = path.partition(b"?")
+    values = [pair.partition(b"=")[2] or pair for pair in query.split(b"&")]
+    return max(values, key=len) or path.rpartition(b"/")[2]
 
 
 class _Joined:
