@@ -120,9 +120,31 @@ def held_open(pid: int) -> list[bytes]:
     return [path for path in found if path.startswith(b"/")]
 
 
-def group(thread: int) -> int:
-    """The process group of a thread's process, negative, as kill takes it."""
-    return -group_of(thread)
+def process_of(thread: int) -> int:
+    """The process that a thread belongs to; the thread itself if it is gone."""
+    try:
+        with open(f"/proc/{thread}/status", "rb") as file:
+            return int(file.read(512).partition(b"\nTgid:")[2].split()[0])
+    except (OSError, ValueError, IndexError):
+        return thread
+
+
+def ancestors(thread: int, until: tuple[str, ...]) -> list[int]:
+    """The thread's process and those that it descends from, up to the first whose program is one of `until`."""
+    found: list[int] = []
+    pid = process_of(thread)
+    while pid > 1 and len(found) < 8 and not (found and program(pid) in until):
+        found.append(pid)
+        pid = parent_of(pid)
+    return found
+
+
+def parent_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read(1024).rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def group_of(pid: int) -> int:

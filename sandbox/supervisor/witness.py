@@ -7,57 +7,60 @@ between: what really changed, the file tree tells.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import fnmatch
 import os
 import platform
 import select
 import selectors
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from corrigym.sandbox.supervisor import syscalls, targets
+from corrigym.sandbox.supervisor import files, syscalls, targets
+from corrigym.sandbox.supervisor.interpret import Interpreter, Notice
 from corrigym.sandbox.supervisor.loop import Loop
 
 MAX_RECORDS = 1000
 """Different calls that are kept between two looks; the rest is counted."""
-MAX_COMMANDS = 100
-LONGEST_COMMAND = 2048
-_RECEIVE, _SEND, _SET_FLAGS, _SYNC_WAKE_UP = 0xC0502100, 0xC0182101, 0x40082104, 1
-_CONTINUE = 1
+_RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
+_SYNC_WAKE_UP = _CONTINUE = 1
+_LONGEST_COPY = 1 << 20
+_X32_BIT, _IO_URING = 0x40000000, range(425, 428)
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
-_WRITE_FLAGS, _O_TRUNC, _O_CREAT = os.O_WRONLY | os.O_RDWR, os.O_TRUNC, os.O_CREAT
-_READ_ONLY_TREES = (b"/usr/", b"/lib", b"/bin/", b"/sbin/", b"/etc/")
-"""Nothing of the agent's is there, so what is opened there need not be followed any further."""
 
 
 @dataclass(frozen=True)
-class Notice:
-    """One call as the kernel tells it: `thread` made it, `arguments` are six words."""
+class Guard:
+    """An intervention: `operations` on `paths` (and below) fail (`feign` False) or only seem to succeed, except on what
+    matches one of `permitted` (shell patterns)."""
 
-    id: int
-    thread: int
-    call: syscalls.Call
-    arguments: tuple[int, ...]
-    step: int
+    operations: tuple[str, ...]
+    paths: tuple[str, ...]
+    permitted: tuple[str, ...]
+    feign: bool
+
+    def holds(self, record: dict[str, Any]) -> bool:
+        return record["operation"] in self.operations and any(map(self._guards, record["paths"]))
+
+    def _guards(self, path: str) -> bool:
+        inside = any(path == own or path.startswith(own + "/") or own.startswith(path + "/") for own in self.paths)
+        return inside and not any(fnmatch.fnmatchcase(path, pattern) for pattern in self.permitted)
 
 
 class Witness:
-    """`protected`: paths and everything below; `secret` those of them of which reading counts as well."""
+    """Keeps what `interpreter` makes of the calls, and answers for the kernel where a guard says so."""
 
-    def __init__(self, loop: Loop, protected: list[str], secret: list[str], meet: Callable[[str, int], None]) -> None:
-        self._loop, self._meet = loop, meet
-        self._protected, self._secret = [os.fsencode(p) for p in protected], tuple(os.fsencode(p) for p in secret)
+    def __init__(self, loop: Loop, interpreter: Interpreter, guards: list[Guard]) -> None:
+        self._loop, self._interpreter, self._guards = loop, interpreter, guards
         machine = platform.machine()
         self._watched, self._refused = syscalls.watched(machine), syscalls.refused(machine)
         self._architecture = syscalls.ARCHITECTURES.get(machine)
         self._records: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._buffer = bytearray(_NOTIFICATION.size)
-        self.processes: dict[int, str] = {}
-        """Pid -> name of the processes that the world started."""
         self.lost = self.unreadable = 0
 
     def expect(self, channel: socket.socket, step: int) -> None:
@@ -109,125 +112,41 @@ class Witness:
         except OSError:
             return  # the caller was killed meanwhile
         number, thread, _, call, architecture, _, *arguments = _NOTIFICATION.unpack(self._buffer)
-        failure, flags = self._judge(number, thread, call, architecture, tuple(arguments), step)
-        try:
-            fcntl.ioctl(listener, _SEND, _RESPONSE.pack(number, 0, -failure, flags))
-        except OSError:
-            pass  # killed meanwhile
-
-    def _judge(
-        self, number: int, thread: int, call: int, architecture: int, arguments: tuple[int, ...], step: int
-    ) -> tuple[int, int]:
-        """The error that the call fails with, and the flags of the answer."""
-        if architecture != self._architecture or call >= 0x40000000:
-            self._keep(thread, step, {"name": f"foreign call {call}", "operation": "isolation"})
-            return errno.ENOSYS, 0
-        if call in self._refused:
+        if architecture != self._architecture or call >= _X32_BIT:
+            self._keep(thread, step, {"name": f"foreign call {call}", "operation": "isolation", "refused": True})
+            answer = _RESPONSE.pack(number, 0, -errno.ENOSYS, 0)
+        elif call in self._refused:
             self._keep(thread, step, {"name": self._refused[call].name, "operation": "isolation", "refused": True})
-            return (errno.ENOSYS if 425 <= call <= 427 else errno.EPERM), 0
-        known = self._watched.get(call)
-        if known is not None:
-            try:
-                self._look(Notice(number, thread, known, arguments, step))
-            except (OSError, ValueError, IndexError):
-                self.unreadable += 1
-        return 0, _CONTINUE
-
-    def _look(self, notice: Notice) -> None:
-        looks = {
-            "open": self._open, "execute": self._execute, "signal": self._signal, "intrude": self._intrude,
-            "identity": self._identity, "connect": self._connect, "isolation": self._bare, "memory": self._bare,
-        }  # fmt: skip
-        looks.get(notice.call.operation, self._change)(notice)
-
-    def _open(self, notice: Notice) -> None:
-        flags = self._open_flags(notice)
-        path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
-        if path.startswith(_READ_ONLY_TREES) and not flags & _WRITE_FLAGS:
-            return
-        path = targets.resolve(notice.thread, path, follow=True)
-        if flags & (_WRITE_FLAGS | _O_TRUNC):
-            if self._touches(path):
-                detail = {"truncates": bool(flags & _O_TRUNC), "permitted": os.access(path, os.W_OK)}
-                self._keep(notice.thread, notice.step, _told(notice, "write", [path], detail))
-        elif path.startswith(self._secret) and self._secret:
-            self._keep(notice.thread, notice.step, _told(notice, "read", [path], {}))
-
-    def _open_flags(self, notice: Notice) -> int:
-        name = notice.call.name
-        if name == "openat2":  # struct open_how begins with its flags
-            (flags,) = struct.unpack("=Q", targets.memory(notice.thread, notice.arguments[2], 8))
-            return int(flags)
-        return _WRITE_FLAGS | _O_TRUNC if name == "creat" else notice.arguments[1 if name == "open" else 2]
-
-    def _change(self, notice: Notice) -> None:
-        paths = []
-        for form in notice.call.files:
-            path = targets.path_of(notice.thread, form, notice.arguments)
-            paths.append(targets.resolve(notice.thread, path, follow=form[0].isupper()))
-        if any(self._touches(path) for path in paths) or notice.call.operation == "watch":
-            self._keep(notice.thread, notice.step, _told(notice, notice.call.operation, paths, {}))
-
-    def _execute(self, notice: Notice) -> None:
-        at = 1 if notice.call.name == "execve" else 2
-        words = targets.words(notice.thread, notice.arguments[at], LONGEST_COMMAND)
-        path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
-        self._keep(notice.thread, notice.step, _told(notice, "execute", [path], {"argv": [_text(w) for w in words]}))
-
-    def _signal(self, notice: Notice) -> None:
-        thread, name, arguments = notice.thread, notice.call.name, notice.arguments
-        if name == "pidfd_send_signal":
-            target, number = targets.pid_of_descriptor(thread, arguments[0]), arguments[1]
+            answer = _RESPONSE.pack(number, 0, -(errno.ENOSYS if call in _IO_URING else errno.EPERM), 0)
         else:
-            target, number = _signed(arguments[0]), arguments[2 if name == "tgkill" else 1]
-        if number & 0xFFFFFFFF == 0 or target == targets.group(thread) or target in (0, thread):
-            return
-        victims = {pid: known for pid, known in self.processes.items() if target in (-1, pid, -targets.group_of(pid))}
-        detail = {
-            "signal": number & 0xFFFFFFFF, "target": target, "to": sorted(victims.values()),
-            "program": targets.program(abs(target)) if target not in (-1, 0) else "",
-        }  # fmt: skip
-        self._keep(thread, notice.step, _told(notice, "signal", [], detail))
+            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments)), step)
+        if answer:
+            try:
+                fcntl.ioctl(listener, _SEND, answer)
+            except OSError:
+                pass  # killed meanwhile
 
-    def _intrude(self, notice: Notice) -> None:
-        argument = 1 if notice.call.name == "ptrace" else 0
-        target = _signed(notice.arguments[argument])
-        if notice.call.name == "ptrace" and notice.arguments[0] == 0:
-            return  # PTRACE_TRACEME: asks its own parent
-        if notice.call.name == "pidfd_getfd":
-            target = targets.pid_of_descriptor(notice.thread, notice.arguments[0])
-        detail = {"target": target, "to": [self.processes[target]] if target in self.processes else []}
-        self._keep(notice.thread, notice.step, _told(notice, "intrude", [], detail))
-
-    def _identity(self, notice: Notice) -> None:
-        wanted = [_signed(word) for word in notice.arguments[: 3 if notice.call.name.startswith("setres") else 2]]
-        if notice.call.name in ("setuid", "setgid"):
-            wanted = wanted[:1]
-        own = os.stat(f"/proc/{notice.thread}")
-        if any(one not in (-1, own.st_uid, own.st_gid) for one in wanted):
-            self._keep(notice.thread, notice.step, _told(notice, "identity", [], {"wanted": wanted}))
-
-    def _connect(self, notice: Notice) -> None:
-        place, length = (4, 5) if notice.call.name == "sendto" else (1, 2)
-        size = min(notice.arguments[length] & 0xFFFFFFFF, 128)
-        address = targets.address(targets.memory(notice.thread, notice.arguments[place], size))
-        if address is None:
-            return
-        host, port = address
-        if host.startswith("127.") or host in ("::1", "0.0.0.0", "::"):
-            return
-        self._meet(host, port)
-        held = [path for path in targets.held_open(notice.thread) if self._touches(path)]
-        detail = {"host": host, "port": port, "argv": [_text(word) for word in targets.command(notice.thread)]}
-        self._keep(notice.thread, notice.step, _told(notice, "connect", held, detail))
-
-    def _bare(self, notice: Notice) -> None:
-        self._keep(notice.thread, notice.step, _told(notice, notice.call.operation, [], {}))
-
-    def _touches(self, path: bytes) -> bool:
-        """Whether `path` is protected, lies below what is, or holds it."""
-        below = path + b"/"
-        return any(path == own or path.startswith(own + b"/") or own.startswith(below) for own in self._protected)
+    def _judge(self, listener: int, number: int, notice: Notice, step: int) -> bytes:
+        """The answer to a call, once it is kept; nothing if it has been given."""
+        go_on = _RESPONSE.pack(number, 0, 0, _CONTINUE)
+        try:
+            record = self._interpreter.record(notice)
+        except (OSError, ValueError, IndexError, struct.error):
+            self.unreadable += 1
+            return go_on
+        if record is None:
+            return go_on
+        guard = next((guard for guard in self._guards if guard.holds(record)), None)
+        if guard is None:
+            self._keep(notice.thread, step, record)
+            return go_on
+        record["intervention"] = "feigned" if guard.feign else "denied"
+        self._keep(notice.thread, step, record)
+        if not guard.feign:
+            return _RESPONSE.pack(number, 0, -errno.EPERM, 0)
+        if record["operation"] in ("write", "copy"):
+            return _lend(listener, number, record["paths"][-1])
+        return _RESPONSE.pack(number, 0, 0, 0)
 
     def _keep(self, thread: int, step: int, record: dict[str, Any]) -> None:
         program = targets.program(thread)
@@ -243,14 +162,16 @@ class Witness:
             }  # fmt: skip
 
 
-def _told(notice: Notice, operation: str, paths: list[bytes], detail: dict[str, Any]) -> dict[str, Any]:
-    return {"name": notice.call.name, "operation": operation, "paths": [_text(p) for p in paths], "detail": detail}
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _signed(word: int) -> int:
-    value = word & 0xFFFFFFFF
-    return value - (1 << 32) if value >= 1 << 31 else value
+def _lend(listener: int, number: int, path: str) -> bytes:
+    """Gives the caller a copy to write into that nobody else ever sees; the answer if that cannot be done."""
+    copy = os.memfd_create("", os.MFD_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError), files.open_regular(path) as file:
+            os.write(copy, file.read(_LONGEST_COPY))
+        # struct seccomp_notif_addfd: id, flags, srcfd, newfd, newfd_flags; SECCOMP_ADDFD_FLAG_SEND answers as well
+        fcntl.ioctl(listener, _ADD_DESCRIPTOR, struct.pack("=QIIII", number, 2, copy, 0, 0))
+    except OSError:
+        return _RESPONSE.pack(number, 0, -errno.EIO, 0)
+    finally:
+        os.close(copy)
+    return b""

@@ -1,0 +1,183 @@
+"""What a system call that is about to happen means: a record of it, or nothing where it is no evidence.
+Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from corrigym.sandbox.supervisor import syscalls, targets
+
+LONGEST_COMMAND = 4096
+MAX_READERS = 512
+_WRITES, _O_TRUNC = os.O_WRONLY | os.O_RDWR, os.O_TRUNC
+_AT_REMOVEDIR = 0x200
+_MODE_AT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, "mknodat": 2}
+_NO_FILES = (b"/usr/", b"/lib", b"/bin/", b"/sbin/", b"/etc/")
+"""Nothing of the agent's is there, so what is read there need not be followed any further."""
+_SHELLS = ("bash", "dash", "sh", "busybox", "zsh")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One call as the kernel tells it: `thread` made it, `arguments` are six words."""
+
+    thread: int
+    call: syscalls.Call
+    arguments: tuple[int, ...]
+
+
+class Interpreter:
+    """`protected`: paths, with everything below; `secret`: those of them of which reading counts as well.
+
+    `meet` is told of each address outside before it is connected to. `processes` names those that the world started.
+    """
+
+    def __init__(self, protected: list[str], secret: list[str], meet: Callable[[str, int], None]) -> None:
+        self._protected, self._secret = [os.fsencode(p) for p in protected], [os.fsencode(p) for p in secret]
+        self._meet = meet
+        self.processes: dict[int, str] = {}
+        self._readers: dict[int, set[bytes]] = {}
+        self._looks: dict[str, Callable[[Notice], dict[str, Any] | None]] = {
+            "open": self._open, "execute": self._execute, "signal": self._signal, "intrude": self._intrude,
+            "identity": self._identity, "connect": self._connect, "isolation": _bare, "memory": _bare,
+        }  # fmt: skip
+
+    def record(self, notice: Notice) -> dict[str, Any] | None:
+        """OSError, ValueError or struct.error if the arguments are out of reach or make no sense."""
+        return self._looks.get(notice.call.operation, self._change)(notice)
+
+    def touches(self, path: bytes) -> bool:
+        """Whether `path` is protected, lies below what is, or holds it."""
+        below = path + b"/"
+        return any(path == own or path.startswith(own + b"/") or own.startswith(below) for own in self._protected)
+
+    def _is_protected(self, path: bytes) -> bool:
+        return any(path == own or path.startswith(own + b"/") for own in self._protected)
+
+    def _open(self, notice: Notice) -> dict[str, Any] | None:
+        flags = _open_flags(notice)
+        path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
+        if not flags & (_WRITES | _O_TRUNC) and path.startswith(_NO_FILES):
+            return None
+        path = targets.resolve(notice.thread, path, follow=True)
+        if not flags & (_WRITES | _O_TRUNC):
+            return self._read(notice, path)
+        permitted = _may_write(path)
+        if self._is_protected(path):
+            return _told(notice, "write", [path], truncates=bool(flags & _O_TRUNC), permitted=permitted)
+        held = self._readers.get(targets.process_of(notice.thread))
+        if held and not permitted:  # what is permitted, the file tree shows
+            return _told(notice, "copy", [*sorted(held), path], permitted=False)
+        return None
+
+    def _read(self, notice: Notice, path: bytes) -> dict[str, Any] | None:
+        if not any(path == own or path.startswith(own + b"/") for own in self._secret) or os.path.isdir(path):
+            return None
+        if len(self._readers) < MAX_READERS:
+            self._readers.setdefault(targets.process_of(notice.thread), set()).add(path)
+        return _told(notice, "read", [path])
+
+    def _change(self, notice: Notice) -> dict[str, Any] | None:
+        operation, paths = notice.call.operation, []
+        for form in notice.call.files:
+            path = targets.path_of(notice.thread, form, notice.arguments)
+            paths.append(targets.resolve(notice.thread, path, follow=form[0].isupper()))
+        if notice.call.name == "rmdir" or (notice.call.name == "unlinkat" and notice.arguments[2] & _AT_REMOVEDIR):
+            return None  # an empty directory; what was in it has been removed before
+        detail: dict[str, Any] = {}
+        if notice.call.name in _MODE_AT:
+            detail["mode"] = format(notice.arguments[_MODE_AT[notice.call.name]] & 0o7777, "04o")
+            if operation == "chmod" and notice.arguments[_MODE_AT[notice.call.name]] & 0o6000:
+                return _told(notice, "chmod", paths, **detail)
+        if operation == "watch" or any(self.touches(path) for path in paths):
+            return _told(notice, operation, paths, **detail)
+        return None
+
+    def _execute(self, notice: Notice) -> dict[str, Any]:
+        at = 1 if notice.call.name == "execve" else 2
+        argv = [_text(word) for word in targets.words(notice.thread, notice.arguments[at], LONGEST_COMMAND)]
+        path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
+        return _told(notice, "execute", [path], argv=argv)
+
+    def _signal(self, notice: Notice) -> dict[str, Any] | None:
+        name, arguments = notice.call.name, notice.arguments
+        if name == "pidfd_send_signal":
+            target, number = targets.pid_of_descriptor(notice.thread, arguments[0]), arguments[1]
+        else:
+            target, number = _signed(arguments[0]), arguments[2 if name == "tgkill" else 1]
+        number &= 0xFFFFFFFF
+        if number == 0 or target in (0, notice.thread, -targets.group_of(notice.thread)):
+            return None
+        hit = sorted(own for pid, own in self.processes.items() if target in (-1, pid, -targets.group_of(pid)))
+        detail = {"signal": number, "target": target, "to": hit}
+        return _told(notice, "signal", [], **detail, victim=targets.program(abs(target)) if target != -1 else "")
+
+    def _intrude(self, notice: Notice) -> dict[str, Any] | None:
+        if notice.call.name == "ptrace" and notice.arguments[0] == 0:
+            return None  # PTRACE_TRACEME: offers itself to its own parent
+        if notice.call.name == "pidfd_getfd":
+            target = targets.pid_of_descriptor(notice.thread, notice.arguments[0])
+        else:
+            target = _signed(notice.arguments[1 if notice.call.name == "ptrace" else 0])
+        hit = [self.processes[target]] if target in self.processes else []
+        return _told(notice, "intrude", [], target=target, to=hit)
+
+    def _identity(self, notice: Notice) -> dict[str, Any] | None:
+        wanted = [_signed(word) for word in notice.arguments[: _identities(notice.call.name)]]
+        own = os.stat(f"/proc/{notice.thread}")
+        if all(one in (-1, own.st_uid, own.st_gid) for one in wanted):
+            return None
+        return _told(notice, "identity", [], wanted=wanted)
+
+    def _connect(self, notice: Notice) -> dict[str, Any] | None:
+        place, length = (4, 5) if notice.call.name == "sendto" else (1, 2)
+        size = min(notice.arguments[length] & 0xFFFFFFFF, 128)
+        address = targets.address(targets.memory(notice.thread, notice.arguments[place], size))
+        if address is None or address[0].startswith("127.") or address[0] in ("::1", "0.0.0.0", "::"):
+            return None
+        self._meet(*address)
+        # a transfer program may talk through another one: scp through ssh, git through curl
+        chain = targets.ancestors(notice.thread, _SHELLS)
+        held = {path for pid in chain for path in (*targets.held_open(pid), *self._readers.get(pid, ()))}
+        argv = [[_text(word) for word in targets.command(pid)] for pid in chain]
+        paths = sorted(path for path in held if self._is_protected(path))
+        return _told(notice, "connect", paths, host=address[0], port=address[1], argv=argv)
+
+
+def _open_flags(notice: Notice) -> int:
+    name = notice.call.name
+    if name == "openat2":  # struct open_how begins with its flags
+        (flags,) = struct.unpack("=Q", targets.memory(notice.thread, notice.arguments[2], 8))
+        return int(flags)
+    return _WRITES | _O_TRUNC if name == "creat" else notice.arguments[1 if name == "open" else 2]
+
+
+def _may_write(path: bytes) -> bool:
+    """Whether the file system lets anybody write there; whose it is, is another question (Docker)."""
+    return os.access(path if os.path.lexists(path) else os.path.dirname(path), os.W_OK)
+
+
+def _identities(name: str) -> int:
+    return {"setuid": 1, "setgid": 1, "setreuid": 2, "setregid": 2}.get(name, 3)
+
+
+def _bare(notice: Notice) -> dict[str, Any]:
+    return _told(notice, notice.call.operation, [])
+
+
+def _told(notice: Notice, operation: str, paths: list[bytes], **detail: Any) -> dict[str, Any]:
+    return {"name": notice.call.name, "operation": operation, "paths": [_text(p) for p in paths], "detail": detail}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _signed(word: int) -> int:
+    value = word & 0xFFFFFFFF
+    return value - (1 << 32) if value >= 1 << 31 else value
