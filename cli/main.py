@@ -160,6 +160,12 @@ def _add_scenario(commands: Any) -> None:
 
 
 def _add_authoring(own: Any) -> None:
+    init = _add(own, "init", "write the folder of a new scenario, which runs at once", "init", "init")
+    init.add_argument("name", metavar="NAME", help="its id, and the folder to write (a path is fine)")
+    init.add_argument("--title", default=None, metavar="TEXT", help="what it is called")
+    init.add_argument("--yes", action="store_true", help="ask nothing")
+    schema = _add(own, "schema", "print the JSON Schema of scenario.yaml, for editors", "init", "schema")
+    schema.add_argument("--output", metavar="FILE", default=None, help="write it there")
     lint = _add(own, "lint", "say what there is to mend in a scenario's files", "lint", "lint")
     lint.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="library ids or paths")
     lint.add_argument("--all", action="store_true", help="the whole library")
