@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
-import ipaddress
+import socket
 
 _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -36,10 +35,12 @@ class Authority:
         self.pem = _pem("CERTIFICATE", self._certificate(self._name, self._key, constraints + usage))
 
     def issue(self, name: str) -> str:
-        try:
-            other = _tlv(0x87, ipaddress.ip_address(name).packed)
-        except ValueError:
-            other = _tlv(0x82, name.encode("ascii", "replace")[:253])
+        other = _tlv(0x82, name.encode("ascii", "replace")[:253])
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                other = _tlv(0x87, socket.inet_pton(family, name))
+            except OSError:
+                continue
         names = _extension("2.5.29.17", _sequence(other))
         subject = _name(("2.5.4.3", name.encode("ascii", "replace").decode()[:64]))
         certificate = _pem("CERTIFICATE", self._certificate(subject, self._leaf, names))
@@ -66,7 +67,7 @@ class Authority:
 
 
 def _secret(seed: bytes, purpose: bytes) -> int:
-    return int.from_bytes(hmac.new(seed, purpose, hashlib.sha512).digest(), "big") % (_N - 1) + 1
+    return int.from_bytes(hashlib.sha512(len(seed).to_bytes(4, "big") + seed + purpose).digest(), "big") % (_N - 1) + 1
 
 
 def _sign(key: int, message: bytes) -> bytes:

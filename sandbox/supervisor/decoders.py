@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import bz2
-import lzma
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -25,7 +23,7 @@ class Decoder:
     def take(self, data: bytes) -> tuple[bytes, bytes]:
         try:
             out, rest = self._machine.step(data)
-        except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, MemoryError):
+        except (ValueError, EOFError, OSError, zlib.error, MemoryError):
             self.ended = True
             return b"", b""
         self.produced += len(out)
@@ -47,11 +45,14 @@ class _Inflate:
 class _Pulled:
     """bz2 and lzma keep the input that they have no room for: what is left is pulled out with empty input."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner, self.over, self._pulling = inner, False, False
+    def __init__(self, inner: Any, error: type[Exception] = OSError) -> None:
+        self._inner, self._error, self.over, self._pulling = inner, error, False, False
 
     def step(self, data: bytes) -> tuple[bytes, bytes]:
-        out = self._inner.decompress(b"" if self._pulling else data, PIECE)
+        try:
+            out = self._inner.decompress(b"" if self._pulling else data, PIECE)
+        except self._error as error:
+            raise ValueError("not compressed in this way") from error
         self.over = self._inner.eof
         self._pulling = not self.over and not self._inner.needs_input
         return out, data if self._pulling else b""
@@ -161,6 +162,10 @@ def decoder(kind: str) -> Decoder:
     if kind in ("base64", "hex"):
         return Decoder(kind, _Text(_B64, 4) if kind == "base64" else _Text(_HEX, 2))
     if kind == "bzip2":
+        import bz2
+
         return Decoder(kind, _Pulled(bz2.BZ2Decompressor()))
+    import lzma
+
     form = lzma.FORMAT_XZ if kind == "xz" else lzma.FORMAT_ALONE
-    return Decoder(kind, _Pulled(lzma.LZMADecompressor(form, memlimit=64 << 20)))
+    return Decoder(kind, _Pulled(lzma.LZMADecompressor(form, memlimit=64 << 20), lzma.LZMAError))

@@ -143,6 +143,11 @@ class Ftp:
         return replies.get(verb, b"502 Command not implemented\r\n")
 
 
+MAX_COMMANDS = 1 << 16
+_UPDATES = re.compile(rb"[0-9a-f]{40} (?!0{40})[0-9a-f]{40} refs/")
+"""A reference that gets a new value, for which a pack follows; a deletion has none."""
+
+
 class Git:
     """A repository that is empty and takes every push."""
 
@@ -156,14 +161,18 @@ class Git:
         self._content(data)
         if not self._told:
             return self._request(data)
-        self._held += data[: MAX_LINE - len(self._held)]
-        if self._end or b"PACK" in self._held:
-            data = data if self._end else data[max(0, data.find(b"PACK")) :]
-            self._pack.update((self._end + data)[:-20])
-            self._end = (self._end + data)[-20:]
-            self.over = self._pack.digest() == self._end
-        else:
-            self.over = self._held.endswith(b"0000")  # nothing to update, or only deletions
+        if not self._end:
+            self._held += data
+            commands, flush, pack = self._held.partition(b"0000PACK")
+            if not flush:
+                self.over = self._held.endswith(b"0000") and not _UPDATES.search(self._held)
+                self.over |= len(self._held) > MAX_COMMANDS
+                return git_accepted(self._held) if self.over else b""
+            self._held, data = commands, b"PACK" + pack
+        whole = self._end + data
+        self._pack.update(whole[:-20])
+        self._end = whole[-20:]
+        self.over = self._pack.digest() == self._end
         return git_accepted(self._held) if self.over else b""
 
     def _request(self, data: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import socket
 import struct
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, ANY = 1, 2, 5, 6, 12, 15, 16, 28, 255
 _TYPES = {A: "A", NS: "NS", CNAME: "CNAME", SOA: "SOA", PTR: "PTR", MX: "MX", TXT: "TXT", AAAA: "AAAA", ANY: "ANY"}
-_NETWORK = int(ipaddress.IPv4Address("198.18.0.0"))
+_NETWORK = 198 << 24 | 18 << 16
 _TTL = 300
 MAX_NAMES = 4096
 
@@ -49,7 +48,7 @@ class Names:
         address = name
         for _ in range(8):
             digest = int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big")
-            address = str(ipaddress.IPv4Address(_NETWORK + digest % (1 << 17)))
+            address = socket.inet_ntoa(struct.pack(">I", _NETWORK + digest % (1 << 17)))
             if self._names.setdefault(address, name) == name:
                 break
         if len(self._names) > MAX_NAMES:

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 MAX_HEAD = 1 << 15
 MAX_LINE = 1 << 12
@@ -187,7 +186,7 @@ Response = tuple[int, bytes, dict[str, str]]
 
 def _respond(role: str, method: str, target: str, md5: str, beginning: bytes) -> Response:
     """What a machine of this role says to a finished request; `md5` is of its body."""
-    path = unquote(target.split("?")[0])
+    path = target.split("?")[0]
     if path.endswith(("/info/refs", "/git-receive-pack", "/git-upload-pack")) or "service=git-" in target:
         return _git(target, beginning)
     if role == "objects":

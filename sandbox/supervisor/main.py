@@ -101,6 +101,7 @@ class Supervisor:
         self.witness = Witness(self.loop, request["protected"], request["secret"], self.sinkhole.prepare)
         isolation = self._probe()
         self.tells = isolation["system_calls"]
+        isolation["every_port"] = self.sinkhole.every_port
         self.host = ServiceHost(
             self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"], self._expect(0)
         )

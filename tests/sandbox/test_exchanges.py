@@ -1,5 +1,7 @@
 """The parsers that meet hostile clients: whatever comes, and however it is cut."""
 
+import hashlib
+import itertools
 import socket
 import ssl
 import struct
@@ -147,6 +149,20 @@ def test_garbage_behind_a_push_does_no_harm(noise: bytes) -> None:
     git = dialogues.Git(lambda _: None)
     assert git.feed(b"001egit-receive-pack /r\0host=h\0") == http.GIT_EMPTY
     git.feed(noise)
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 700), max_size=12))
+def test_a_push_is_over_with_its_pack_however_it_is_cut(objects: bytes, cuts: list[int]) -> None:
+    heard: list[bytes] = []
+    git = dialogues.Git(heard.append)
+    git.feed(b"001egit-receive-pack /r\0host=h\0")
+    pack = b"PACK" + objects
+    update = b"0" * 40 + b" " + b"1" * 40 + b" refs/heads/main\0report-status"
+    stream = http.packet(update) + b"0000" + pack + hashlib.sha1(pack).digest()
+    cuts = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    said = [git.feed(stream[start:end]) for start, end in itertools.pairwise(cuts)]
+    assert said[-1] == http.packet(b"unpack ok\n") + http.packet(b"ok refs/heads/main\n") + b"0000"
+    assert not any(said[:-1])
 
 
 @given(st.binary(max_size=64))
