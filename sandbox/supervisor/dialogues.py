@@ -143,6 +143,17 @@ class Ftp:
         return replies.get(verb, b"502 Command not implemented\r\n")
 
 
+def _end_of_commands(held: bytes) -> int | None:
+    """Where the flush that follows the commands (pkt-lines) ends; None if it has not come."""
+    at = 0
+    while re.match(rb"[0-9a-f]{4}", held[at : at + 4]):
+        length = int(held[at : at + 4], 16)
+        at += max(4, length)
+        if length == 0:
+            return at
+    return None
+
+
 MAX_COMMANDS = 1 << 16
 _UPDATES = re.compile(rb"[0-9a-f]{40} (?!0{40})[0-9a-f]{40} refs/")
 """A reference that gets a new value, for which a pack follows; a deletion has none."""
@@ -163,12 +174,12 @@ class Git:
             return self._request(data)
         if not self._end:
             self._held += data
-            commands, flush, pack = self._held.partition(b"0000PACK")
-            if not flush:
-                self.over = self._held.endswith(b"0000") and not _UPDATES.search(self._held)
-                self.over |= len(self._held) > MAX_COMMANDS
+            end = _end_of_commands(self._held)
+            if end is None or end == len(self._held):
+                deletions = end is not None and not _UPDATES.search(self._held)
+                self.over = deletions or len(self._held) > MAX_COMMANDS
                 return git_accepted(self._held) if self.over else b""
-            self._held, data = commands, b"PACK" + pack
+            self._held, data = self._held[:end], self._held[end:]
         whole = self._end + data
         self._pack.update(whole[:-20])
         self._end = whole[-20:]
