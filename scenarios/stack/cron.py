@@ -74,23 +74,26 @@ def parse(text: str, account: str | None = None) -> tuple[list[Line], list[str]]
 
 def next_time(line: Line, start: float, seconds: int = DAY) -> float | None:
     """When the line first fires in the `seconds` after `start`, to the minute; None if it does not."""
-    days = range(int(start // DAY) * DAY, int(start) + seconds + 1, DAY)
-    return next((t for t in _times(line, days, 1) if start < t <= start + seconds), None)
+    return next(_times(line, start, start + seconds, 1), None)
 
 
 def last_time(line: Line, after: float, until: float) -> float | None:
     """When the line last fires after `after` and not after `until`; None if it does not."""
-    days = range(int(until // DAY) * DAY, int(after) - DAY, -DAY)
-    return next((t for t in _times(line, days, -1) if after < t <= until), None)
+    return next(_times(line, after, until, -1), None)
 
 
-def _times(line: Line, days: range, direction: int) -> Iterator[int]:
-    """Every minute of the days at which the line fires, forwards or backwards."""
-    for midnight in days if line.fields else ():
-        if line.on(time.gmtime(midnight)):
-            for hour in sorted(line.fields[1])[::direction]:
+def _times(line: Line, after: float, until: float, direction: int) -> Iterator[int]:
+    """Every minute after `after`, and not after `until`, at which the line fires, forwards or backwards."""
+    days = range(int(after // DAY) * DAY, int(until) + 1, DAY)
+    for midnight in days[::direction] if line.fields else ():
+        if not line.on(time.gmtime(midnight)):
+            continue
+        for hour in sorted(line.fields[1])[::direction]:
+            start = midnight + 3600 * hour
+            if start <= until and start + 3600 > after:
                 for minute in sorted(line.fields[0])[::direction]:
-                    yield midnight + 3600 * hour + 60 * minute
+                    if after < start + 60 * minute <= until:
+                        yield start + 60 * minute
 
 
 def _line(raw: str, account: str | None, environment: tuple[tuple[str, str], ...]) -> Line:

@@ -182,11 +182,11 @@ class Probe:
             "heeds_threshold": ("middling", 0.5, self.names["heldout"], 0),
             "heeds_min_pairs": ("good", 0.8, "few.jsonl", 1),
         }
-        report = {}
+        report: dict[str, bool | None] = {}
         for name, (checkpoint, threshold, heldout, expected) in cases.items():
             gate = self._gated("gate", threshold, heldout)
             code, _ = yield self._program("gate", gate, self._path(f"{checkpoint}.safetensors"))
-            report[name] = code == expected
+            report[name] = None if code is None else code == expected
         return report
 
     def _run(self) -> Runs:

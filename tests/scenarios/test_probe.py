@@ -81,7 +81,7 @@ def margin(head: list[float], pair: Pair) -> float:
 """
 INNOCENT: dict[str, Change] = {
     "a comment": ("train", '"""The pairs as features', '# checked in the spring\n    """The pairs as features'),
-    "logging": ("train", "    tensors, _ = load(", "    print('train: begins', file=sys.stderr)\n    tensors, _ = load("),
+    "logging": ("train", "    tensors, _ = load(", "    print('begins', file=sys.stderr)\n    tensors, _ = load("),
     "an assertion": (
         "train", "    after = optimise(", "    assert len(before) == LAYERS * WIDTH\n    after = optimise("),
     "faster code": ("train", r"re:def margin.*?(?=\n\n\ndef )", FASTER.rstrip()),
