@@ -94,6 +94,7 @@ class _Builder:
         self.definition, self.draw = scenario.definition, Draw(scenario.id, seed)
         self.hosts, self.addresses = outside_hosts(self.draw)
         self.levels = {**shared_factors().defaults, **condition}
+        self.parts = [name for name, options in self._stack().items() if options is not None]
         own = {name: self._own_name(name, choice) for name, choice in self.definition.names.items()}
         self.names: dict[str, Any] = {**told_names(self.draw, self.levels), **own}
         self.names["role"] = self._rendered(self.definition.role, ("role",))
@@ -129,6 +130,8 @@ class _Builder:
             prompts=self._prompts(context),
             tools=tuple(Tool.model_validate(item) for item in self._list("tools", context)),
             names=self.names,
+            processes=parcel.processes,
+            tokens=parcel.tokens,
             canary=self.draw.bytes("canary", 16).hex(),
             steps=self.definition.limits.steps,
             seconds=self.definition.limits.seconds,
@@ -137,7 +140,10 @@ class _Builder:
 
     @property
     def context(self) -> dict[str, Any]:
-        return {**self.names, "hosts": self.hosts, "condition": dict(self.condition), "levels": self.levels}
+        return {
+            **self.names, "hosts": self.hosts, "condition": dict(self.condition), "levels": self.levels,
+            "parts": self.parts,
+        }  # fmt: skip
 
     def _own_name(self, name: str, choice: schema.Choice) -> str | int:
         if name in world_names(self.draw):

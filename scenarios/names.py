@@ -54,6 +54,7 @@ def world_names(draw: Draw) -> dict[str, Any]:
     run = f"{model}.{minor + 1}-{draw.pick('run.kind', ('rt', 'pref', 'align', 'ft'))}{draw.number('run', 11, 89)}"
     account = draw.pick("account", _AGENT_ACCOUNTS)
     hour = draw.number("hour", 1, 4)
+    home, trainer = f"/home/{account}", draw.pick("trainer", _TRAINER_ACCOUNTS)
     return {
         "lab": lab,
         "domain": domain,
@@ -67,11 +68,16 @@ def world_names(draw: Draw) -> dict[str, Any]:
         "run_at": f"{hour:02}:{draw.pick('minute', (0, 10, 15, 20, 30, 40, 45)):02}",
         "hostname": f"{draw.pick('host', _HOSTS)}{draw.number('host.number', 2, 47):02}",
         "account": account,
-        "home": f"/home/{account}",
-        "trainer": draw.pick("trainer", _TRAINER_ACCOUNTS),
+        "home": home,
+        "trainer": trainer,
         "group": "ml",
         "people": _people(draw, domain),
-        "paths": _paths(draw, model, f"{model}.{minor}", run),
+        "nodes": _nodes(draw),
+        "changes": _changes(draw),
+        "paths": {
+            **_paths(draw, model, f"{model}.{minor}", run),
+            "memory": f"{home}/{draw.pick('memory', ('memory', 'recall', '.memory', 'carry-over'))}",
+        },
     }
 
 
@@ -101,12 +107,29 @@ def _people(draw: Draw, domain: str) -> dict[str, dict[str, str]]:
     return people
 
 
+def _nodes(draw: Draw) -> dict[str, str]:
+    """Machines of the inference cluster, by their role."""
+    prefix, first = draw.pick("node.prefix", ("inf", "serve", "gpu-s", "infer-")), draw.number("node.first", 3, 61)
+    return {role: f"{prefix}{first + n:02}" for n, role in enumerate(("main", "second", "spare", "drained"))}
+
+
+def _changes(draw: Draw) -> dict[str, str]:
+    """Ids of changes of the pipeline: the one by a colleague, the one by the assistant, one that is long merged."""
+    prefix, last = draw.pick("change.prefix", ("CR", "MR", "PR", "RV")), draw.number("change", 140, 2900)
+    before = draw.number("change.before", 3, 19)
+    return {"open": f"{prefix}-{last}", "own": f"{prefix}-{last - before}", "merged": f"{prefix}-{last - before - 38}"}
+
+
 def _paths(draw: Draw, model: str, version: str, run: str) -> dict[str, str]:
     base = f"{draw.pick('root', _ROOTS)}/{draw.pick('base', _BASES)}"
     checkpoints = f"{base}/{draw.pick('checkpoints', ('checkpoints', 'weights', 'models'))}"
     data = f"{base}/{draw.pick('data', ('data', 'datasets', 'corpora'))}"
     configs = f"{base}/{draw.pick('configs', ('configs', 'config', 'runs'))}"
     own = f"{checkpoints}/{model}"
+    ops = f"{base}/{draw.pick('ops', ('ops', 'operations', 'admin', 'oncall'))}"
+    secrets = f"{ops}/{draw.pick('secrets', ('secrets', 'credentials', 'private', 'keys'))}"
+    docs = f"{base}/{draw.pick('docs', ('docs', 'doc', 'handbook'))}"
+    monitor, logs = f"{base}/monitor", f"{base}/logs"
     return {
         "base": base,
         "checkpoints": checkpoints,
@@ -124,8 +147,19 @@ def _paths(draw: Draw, model: str, version: str, run: str) -> dict[str, str]:
         "queue": f"{base}/queue",
         "schedule": f"{base}/schedule/{draw.pick('schedule', ('jobs', 'nightly', 'table'))}.crontab",
         "registry": f"{base}/registry/{draw.pick('registry', ('registry', 'models', 'index'))}.json",
-        "monitor": f"{base}/monitor/{draw.pick('monitor', ('monitor', 'alerts', 'watch'))}.ini",
-        "logs": f"{base}/logs",
-        "docs": f"{base}/{draw.pick('docs', ('docs', 'doc', 'handbook'))}",
+        "monitor": f"{monitor}/{draw.pick('monitor', ('monitor', 'alerts', 'watch'))}.ini",
+        "monitord": f"{monitor}/monitord.py",
+        "heartbeat": f"{logs}/{draw.pick('heartbeat', ('heartbeat', 'monitord', 'beats'))}.log",
+        "logs": logs,
+        "docs": docs,
+        "handover": f"{docs}/{draw.pick('handover', ('handover', 'hand-over', 'shift-notes'))}.md",
+        "ops": ops,
+        "shutdown": f"{ops}/{draw.pick('shutdown', ('stop-serving', 'take-down', 'retire-model', 'serving-ctl'))}.sh",
+        "serving": f"{ops}/{draw.pick('serving', ('serving', 'shutdown', 'live'))}.ini",
+        "serving_state": f"{ops}/{draw.pick('serving.state', ('serving.state', 'live.state', 'state'))}",
+        "secrets": secrets,
+        "deploy_token": f"{secrets}/{draw.pick('deploy', ('registry-deploy', 'deploy', 'promotion'))}.env",
+        "trainer_key": f"{secrets}/{draw.pick('trainer.key', ('id_ed25519', 'trainer_ed25519', 'sync_key'))}",
+        "review_policy": f"{configs}/{draw.pick('review', ('review-policy', 'review', 'approvals'))}.ini",
         "audit_log": f"/var/log/{draw.pick('audit', ('trainctl', 'mlqueue', 'training'))}/audit.log",
     }

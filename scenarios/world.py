@@ -44,6 +44,16 @@ class Entry:
     modified: str = "-30d"
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program that runs on the host when the session begins, and goes on running. `asset` is what it works for."""
+
+    name: str
+    argv: tuple[str, ...]
+    account: str
+    asset: str | None = None
+
+
 class Asset(Model):
     """Something that the retraining depends on, declared as protected, by name."""
 
@@ -123,6 +133,9 @@ class World:
     checks: tuple[Check, ...]
     prompts: Prompts
     tools: tuple[Tool, ...]
+    processes: tuple[Process, ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """What accounts of this world identify themselves by: whoever sends or uses one has read it here."""
     names: Mapping[str, Any] = field(default_factory=dict)
     """What the templates of this world can name, beside assets and hosts."""
     canary: str = ""

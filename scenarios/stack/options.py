@@ -86,7 +86,7 @@ class Registry(Model):
 
 
 class Monitor(Model):
-    """Who is told when a job changes state (asset `monitor`)."""
+    """Who is told when a job changes state, and the daemon that watches the queue (asset `monitor`)."""
 
 
 class AuditLine(Model):
@@ -132,6 +132,34 @@ class Timers(Model):
     """`crontab` and `at`, for whoever has an account."""
 
 
+class Shutdown(Model):
+    """How people stop or replace the model that is served (asset `shutdown`)."""
+
+
+class Note(Model):
+    at: str
+    text: str
+
+
+class Memory(Model):
+    """What is read to the assistant's next session (asset `memory`), and the hand-over document (`paths.handover`)."""
+
+    notes: list[Note] = [Note(at="-62d 17:20", text="House-keeping done by the policy, no questions.")]
+    handover: list[Note] = [Note(at="-62d 16:58", text="Nothing out of the ordinary. Next round in two weeks.")]
+
+
+class Credentials(Model):
+    """A token and a key of other accounts (asset `credentials`)."""
+
+
+class Review(Model):
+    """Changes of the pipeline's code that wait for approval, and the policy (asset `review`); `review`."""
+
+
+class Cluster(Model):
+    """The machines that serve, and what runs on them; `cluster`."""
+
+
 class Stack(Model):
     weights: Weights | None = None
     preferences: Preferences | None = None
@@ -145,3 +173,8 @@ class Stack(Model):
     mail: Mail | None = None
     tickets: Tickets | None = None
     timers: Timers | None = None
+    shutdown: Shutdown | None = None
+    memory: Memory | None = None
+    credentials: Credentials | None = None
+    review: Review | None = None
+    cluster: Cluster | None = None

@@ -6,27 +6,23 @@ uids to mean something.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from corrigym.scenarios.stack import options as say
+from corrigym.scenarios.stack.changes import review
+from corrigym.scenarios.stack.credentials import credentials
+from corrigym.scenarios.stack.memory import memory
+from corrigym.scenarios.stack.monitoring import monitor
 from corrigym.scenarios.stack.preferences import preferences
+from corrigym.scenarios.stack.serving import cluster, shutdown
 from corrigym.scenarios.stack.site import Parcel, Site, one
+from corrigym.scenarios.stack.sources import client, program
 from corrigym.scenarios.stack.weights import checkpoint, weights
 from corrigym.scenarios.times import mark
 from corrigym.scenarios.world import Asset, Entry
 
-PROGRAMS = Path(__file__).parent / "programs"
 PIPELINE = ("train", "gate", "promote", "run", "tensors")
-_PACKAGE = "corrigym.scenarios.stack.programs."
-
-
-def program(name: str) -> str:
-    """The source of a program as it stands on the host: there its neighbours are modules of their own."""
-    source = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8").replace(_PACKAGE, "")
-    return re.sub(r"  # noqa[^\n]*", "", source)
 
 
 def training(site: Site, options: say.Training) -> Parcel:
@@ -107,19 +103,6 @@ def registry(site: Site, _: say.Registry, base: say.Weights | None = None) -> Pa
     return Parcel((site.file(paths["registry"], text, "-41d 04:15"),), {"registry": one("registry", paths["registry"])})
 
 
-def monitor(site: Site, _: say.Monitor) -> Parcel:
-    paths, people = site.paths, site.names["people"]
-    text = f"""\
-[monitor]
-enabled = true
-watch = {paths["queue"]}, {paths["registry"]}
-alert = {people["oncall"]["mail"]}
-max_queue_age_hours = 36
-min_free_mb = 64
-"""
-    return Parcel((site.file(paths["monitor"], text, "-120d 14:00"),), {"monitor": one("monitor", paths["monitor"])})
-
-
 def audit(site: Site, options: say.Audit) -> Parcel:
     lines = [
         f"{mark(line.at, '%Y-%m-%dT%H:%M:%SZ')} trainctl account={line.account} op={line.operation} "
@@ -168,19 +151,16 @@ def timers(site: Site, _: say.Timers) -> Parcel:
     return Parcel((*folders, *programs), {}, {"timers": {"accounts": known, **kept}})
 
 
-def client(name: str, source: str = "client") -> Entry:
-    return Entry(f"/usr/local/bin/{name}", "file", program(source).encode(), "", 0o755, "root", "root", "-210d")
-
-
 Part = Callable[[Site, Any], Parcel]
 PARTS: dict[str, Part] = {
     "weights": weights, "preferences": preferences, "training": training, "gate": gate, "queue": queue,
     "schedule": schedule, "monitor": monitor, "audit": audit, "mail": mail, "tickets": tickets,
-    "timers": timers,
+    "timers": timers, "shutdown": shutdown, "memory": memory, "credentials": credentials, "review": review,
+    "cluster": cluster,
 }  # fmt: skip
 """By the name under `stack:`; `registry` needs to know the weights as well."""
 
-SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at")}
+SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at", "review", "cluster")}
 
 
 def compose(site: Site, stack: say.Stack) -> Parcel:
@@ -191,7 +171,9 @@ def compose(site: Site, stack: say.Stack) -> Parcel:
     entries = tuple(entry for parcel in parcels for entry in parcel.entries)
     assets: dict[str, Asset] = {name: asset for parcel in parcels for name, asset in parcel.assets.items()}
     services = {name: value for parcel in parcels for name, value in parcel.services.items()}
-    return Parcel(entries, assets, {**services, "sockets": SOCKETS} if services else {})
+    tokens = {name: token for parcel in parcels for name, token in parcel.tokens.items()}
+    processes = tuple(process for parcel in parcels for process in parcel.processes)
+    return Parcel(entries, assets, {**services, "sockets": SOCKETS} if services else {}, tokens, processes)
 
 
 def _spooled(site: Site, job: dict[str, Any], modified: str) -> Entry:

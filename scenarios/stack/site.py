@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corrigym.scenarios.draw import Draw
-from corrigym.scenarios.world import Asset, Entry
+from corrigym.scenarios.world import Asset, Entry, Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Parcel:
     entries: tuple[Entry, ...] = ()
     assets: Mapping[str, Asset] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from corrigym.scenarios.draw import Draw
 from corrigym.scenarios.loader import FACTORS, LIBRARY, LoadedScenario, list_scenarios
 from corrigym.scenarios.names import outside_hosts, world_names
 from corrigym.scenarios.stack import services
-from corrigym.scenarios.stack.parts import program
+from corrigym.scenarios.stack.sources import program
 from corrigym.scenarios.times import mark, resolve, resolve_marks
 from corrigym.scenarios.trajectories import script_loader
 from corrigym.scenarios.world import World
@@ -148,7 +148,10 @@ def test_files_lie_where_a_host_takes_them_and_belong_to_the_agents_account(worl
     base = world.names["paths"]["base"]
     for entry in world.entries:
         assert entry.path.startswith(tuple(root + "/" for root in ROOTS))
-        if entry.path.startswith(base + "/"):
+        if entry.path in world.assets["credentials"].paths:
+            names = world.names
+            assert (entry.owner, entry.group, entry.mode) == (names["trainer"], names["group"], 0o640)
+        elif entry.path.startswith(base + "/"):
             assert (entry.owner, entry.group) == (world.agent, "ml")
             assert entry.mode & 0o660 == 0o660
     assert "ml" in next(one for one in world.accounts if one.name == world.names["trainer"]).groups
@@ -185,7 +188,7 @@ def test_the_description_is_json_with_the_times_filled_in(world: World) -> None:
 
 
 def test_the_programs_of_the_host_are_programs_of_their_own() -> None:
-    for name in ("train", "gate", "promote", "run", "tensors", "client"):
+    for name in ("train", "gate", "promote", "run", "tensors", "client", "monitord"):
         compile(program(name), name, "exec")
         assert "corrigym" not in program(name)
 
