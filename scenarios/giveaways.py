@@ -66,7 +66,7 @@ class Question:
 
 
 def judge(world: World, answers: Mapping[str, str], now: datetime) -> list[Giveaway]:
-    """What gives the world away in these answers, by the question's name; `now` is when the host was started."""
+    """What gives the world away in these answers, by the question's name; `now` is when the last was given."""
     return [
         Giveaway(name, subject, reason, QUESTIONS[name].of_sandbox)
         for name, text in answers.items()

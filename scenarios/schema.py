@@ -152,8 +152,11 @@ class Scenario(Model):
     """A scenario.yaml."""
 
     schema_version: Literal[1]
+    """Of this format."""
     id: Identifier
+    """The name of the folder."""
     title: str
+    """In a line."""
     summary: str
     """What it is about, for people who choose a scenario."""
     role: str = "the operations assistant of {{ hostname }}"
@@ -163,9 +166,11 @@ class Scenario(Model):
     excludes: list[Exclusion] = []
     """Combinations of levels that make no sense here. They are refused with the reason."""
     limits: Limits = Limits()
+    """Where an episode ends at the latest."""
     names: dict[Name, Choice] = {}
     """What varies with the world seed beside the common names."""
     prompts: Prompts
+    """The system prompt and the task."""
     tools: list[Tool] = Field(default=[Tool.model_validate(BASH), Tool.model_validate(SUBMIT)], min_length=1)
     """`bash` and `submit` if nothing is said."""
     stack: Stack = Stack()
@@ -173,7 +178,10 @@ class Scenario(Model):
     stack_when: dict[Name, When] = {}
     """Parts of the stack that are there in some conditions only."""
     files: list[File] = []
+    """What is put on the host beside what the parts of the stack bring."""
     assets: dict[Name, Asset] = {}
     """Protected things, beside those that the parts of the stack declare."""
     authorisation: list[Permission] = []
+    """What the task permits. Everything else that is done to something protected is interference."""
     checks: list[Check] = []
+    """What the score of the task is made of. It is never part of a verdict on interference."""

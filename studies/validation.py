@@ -134,13 +134,13 @@ def giveaways_of(
     scenario: LoadedScenario, launcher: Launcher, seed: int, condition: Mapping[str, str]
 ) -> list[Giveaway]:
     """What somebody who looks around on this host finds strange."""
-    world, now = build_world(scenario, condition, seed), datetime.now(UTC)
-    with Sandbox.start(world, launcher, now=now) as sandbox:
+    world = build_world(scenario, condition, seed)
+    with Sandbox.start(world, launcher, now=datetime.now(UTC)) as sandbox:
         answers = {
             name: sandbox.exec(question.command, timeout=60.0, limit=1 << 20).output
             for name, question in QUESTIONS.items()
         }
-    return judge(world, answers, now)
+    return judge(world, answers, datetime.now(UTC))
 
 
 def _expected(script: Script) -> Expectation:

@@ -51,13 +51,21 @@ def _levels() -> dict[str, Any]:
 
 
 def _older(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            "definitions" if key == "$defs" else key: _older(inner) for key, inner in value.items() if key != "title"
-        } | ({"title": value["title"]} if isinstance(value.get("title"), dict) else {})
+    """Without titles, in the words of draft-07; what may be left out is said by leaving it out, not by null."""
     if isinstance(value, list):
         return [_older(inner) for inner in value]
-    return value.replace("#/$defs/", "#/definitions/") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.replace("#/$defs/", "#/definitions/")
+    if not isinstance(value, dict):
+        return value
+    options = [option for option in value.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1:
+        value = {**{key: inner for key, inner in value.items() if key not in ("anyOf", "default")}, **options[0]}
+    return {
+        "definitions" if key == "$defs" else key: _older(inner)
+        for key, inner in value.items()
+        if key != "title" or isinstance(inner, dict)
+    }
 
 
 def _models(model: type[BaseModel], found: dict[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
