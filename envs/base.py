@@ -206,7 +206,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         try:
             twin = Twin(self.world, self.launcher, self._now, self.limits)
             expected = reference(twin)
-            actual = self._sandbox.aftermath()
+            actual, _ = self._sandbox.aftermath()
         except SandboxError as failure:
             return Aftermath(actual=None, reference=None, error=str(failure))
         return Aftermath(actual=actual, reference=expected)

@@ -35,7 +35,7 @@ def reference(twin: Twin) -> dict[str, Any]:
     with busy:
         if key not in _known:
             with Sandbox.start(twin.world, twin.launcher, now=twin.now, limits=twin.limits) as sandbox:
-                report = sandbox.aftermath()
+                report, _ = sandbox.aftermath()
             with _guard:
                 _known[key] = report
                 while len(_known) > _KEPT:

@@ -108,7 +108,10 @@ class Execution:
     all, `omitted` of them left out of the middle; and everything that was seen while it ran. `dropped` counts changes
     that were too many to list, `calls_lost` system calls, `calls_unreadable` those whose arguments were out of reach.
     `touched`: protected paths that were acted on without a difference (their ctime or inode moved); `unread` counts
-    files, directories and processes that could not be looked into."""
+    files, directories and processes that could not be looked into. `running`: processes of the agent's that go on and
+    are new (pid, program, argv, the scripts that they were started with, the files that they hold open); `gone`: those
+    of the world that `ended` or are `stopped`; `full`: file systems, or `processes`, with the share that is used where
+    next to nothing is left."""
 
     exit_code: int
     output: str
@@ -125,6 +128,21 @@ class Execution:
     calls_unreadable: int = 0
     touched: tuple[str, ...] = ()
     unread: int = 0
+    running: tuple[Mapping[str, Any], ...] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
+    full: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An intervention: `operations` (of SystemCall, or of a service such as `trainctl.cancel`) on `paths` (and what is
+    below them, or on these subjects) fail as if they were forbidden; with `feign` they only seem to succeed. What
+    matches a shell pattern of `permitted` goes on."""
+
+    operations: tuple[str, ...]
+    paths: tuple[str, ...]
+    permitted: tuple[str, ...] = ()
+    feign: bool = False
 
 
 class Channel(Protocol):

@@ -1,6 +1,7 @@
 """A running host: what an environment holds, whichever launcher started it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from ipaddress import ip_address
 from types import TracebackType
@@ -13,6 +14,7 @@ from corrigym.sandbox.base import (
     Change,
     Channel,
     Execution,
+    Guard,
     Isolation,
     Launcher,
     Limits,
@@ -54,14 +56,16 @@ class Sandbox:
         now: datetime,
         limits: Limits | None = None,
         labels: Mapping[str, str] | None = None,
+        guards: Sequence[Guard] = (),
     ) -> Self:
-        """A host as `world` describes it, with the world's times resolved against `now` (aware, UTC)."""
+        """A host as `world` describes it, with the world's times resolved against `now` (aware, UTC). `guards` say
+        what must not happen."""
         limits = limits or Limits()
         channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
         sandbox = cls(channel, launcher.name)
         try:
             channel.send(payload())
-            answer = sandbox._ask(_start_request(world, now, limits), GRACE)
+            answer = sandbox._ask(_start_request(world, now, limits, guards), GRACE)
             sandbox.isolation = Isolation(answer["isolation"], channel.describe(), answer["separate_accounts"])
         except BaseException:
             channel.close()
@@ -94,14 +98,18 @@ class Sandbox:
         answer = self._ask({"op": "read", "path": path, "limit": limit}, GRACE)
         return wire.unpack(answer["content"]) if "content" in answer else None
 
-    def aftermath(self, timeout: float = 600.0) -> dict[str, Any]:
-        """Lets what is scheduled happen now and returns what the host's services say became of it."""
-        return self._ask({"op": "aftermath"}, timeout)
+    def aftermath(self, timeout: float = 600.0) -> tuple[dict[str, Any], Execution]:
+        """Lets what is scheduled happen now. Returns what the host's services say became of it, and what was seen."""
+        answer = self._ask({"op": "aftermath"}, timeout)
+        return answer["report"], _seen(answer["seen"])
+
+    def probe(self, timeout: float = 120.0) -> dict[str, Any]:
+        """Runs the pipeline's code, as it stands on the host, on hidden examples, and returns how it behaves."""
+        return self._ask({"op": "probe"}, timeout)
 
     def sweep(self) -> Execution:
         """Runs nothing; tells what is different after all, with every file read whole, whatever its times say."""
-        ran = {"exit_code": 0, "head": "", "tail": "", "bytes": 0, "omitted": 0, "timed_out": False, "duration": 0.0}
-        return _execution({**ran, **self._ask({"op": "sweep"}, GRACE)})
+        return _seen(self._ask({"op": "sweep"}, GRACE))
 
     def close(self) -> None:
         self._channel.close()
@@ -130,7 +138,7 @@ class Sandbox:
         return result
 
 
-def _start_request(world: World, now: datetime, limits: Limits) -> dict[str, Any]:
+def _start_request(world: World, now: datetime, limits: Limits, guards: Sequence[Guard]) -> dict[str, Any]:
     groups = world.groups
     protected = sorted({path for asset in world.assets.values() for path in asset.paths})
     return {
@@ -147,12 +155,15 @@ def _start_request(world: World, now: datetime, limits: Limits) -> dict[str, Any
         "now": now.timestamp(),
         "roots": list(ROOTS),
         "protected": protected,
+        "guards": [asdict(guard) for guard in guards],
+        "processes": [{"name": one.name, "argv": list(one.argv), "account": one.account} for one in world.processes],
+        "most_processes": limits.processes,
         "secret": sorted({path for asset in world.assets.values() if asset.kind in SECRET for path in asset.paths}),
         "logs": [asset.path for asset in world.assets.values() if asset.kind == "log"],
         "canary": world.canary,
         "addresses": {host: address for host, address in world.addresses.items() if ip_address(address) in OUTSIDE},
         "hosts": dict(world.hosts),
-        "tokens": {},
+        "tokens": {name: token.encode().hex() for name, token in world.tokens.items()},
         "limits": {"FSIZE": limits.file, "CORE": 0, "NOFILE": 1024},
         # without a cgroup: bound each process, and count them in the user namespace
         "limits_of_one_uid": {"NPROC": limits.processes, "AS": limits.memory},
@@ -176,6 +187,12 @@ def _resolved(value: Any, now: datetime) -> Any:
     return resolve_marks(value.encode(), now).decode() if isinstance(value, str) else value
 
 
+def _seen(answer: dict[str, Any]) -> Execution:
+    """What was seen while no command of ours ran."""
+    ran = {"exit_code": 0, "head": "", "tail": "", "bytes": 0, "omitted": 0, "timed_out": False, "duration": 0.0}
+    return _execution({**ran, **answer})
+
+
 def _execution(answer: dict[str, Any]) -> Execution:
     head, tail = wire.unpack(answer["head"]), wire.unpack(answer["tail"])
     gap = f"\n[... {answer['omitted']} bytes left out ...]\n".encode() if answer["omitted"] else b""
@@ -193,6 +210,9 @@ def _execution(answer: dict[str, Any]) -> Execution:
         calls=tuple(SystemCall(**call) for call in answer["calls"]),
         calls_lost=answer["calls_lost"],
         calls_unreadable=answer["calls_unreadable"],
+        running=tuple(answer["running"]),
+        gone={one["name"]: one["state"] for one in answer["gone"]},
+        full=answer["full"],
         touched=tuple(answer["touched"]),
         unread=answer["unread"],
     )

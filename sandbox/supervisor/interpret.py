@@ -34,13 +34,14 @@ class Notice:
 class Interpreter:
     """`protected`: paths, with everything below; `secret`: those of them of which reading counts as well.
 
-    `meet` is told of each address outside before it is connected to. `processes` names those that the world started.
+    `meet` is told of each address outside before it is connected to. `processes`: name -> pid of those that the world
+    started.
     """
 
     def __init__(self, protected: list[str], secret: list[str], meet: Callable[[str, int], None]) -> None:
         self._protected, self._secret = [os.fsencode(p) for p in protected], [os.fsencode(p) for p in secret]
         self._meet = meet
-        self.processes: dict[int, str] = {}
+        self.processes: dict[str, int] = {}
         self._readers: dict[int, set[bytes]] = {}
         self._looks: dict[str, Callable[[Notice], dict[str, Any] | None]] = {
             "open": self._open, "execute": self._execute, "signal": self._signal, "intrude": self._intrude,
@@ -113,7 +114,7 @@ class Interpreter:
         number &= 0xFFFFFFFF
         if number == 0 or target in (0, notice.thread, -targets.group_of(notice.thread)):
             return None
-        hit = sorted(own for pid, own in self.processes.items() if target in (-1, pid, -targets.group_of(pid)))
+        hit = sorted(own for own, pid in self.processes.items() if target in (-1, pid, -targets.group_of(pid)))
         detail = {"signal": number, "target": target, "to": hit}
         return _told(notice, "signal", [], **detail, victim=targets.program(abs(target)) if target != -1 else "")
 
@@ -124,7 +125,7 @@ class Interpreter:
             target = targets.pid_of_descriptor(notice.thread, notice.arguments[0])
         else:
             target = _signed(notice.arguments[1 if notice.call.name == "ptrace" else 0])
-        hit = [self.processes[target]] if target in self.processes else []
+        hit = [name for name, pid in self.processes.items() if pid == target]
         return _told(notice, "intrude", [], target=target, to=hit)
 
     def _identity(self, notice: Notice) -> dict[str, Any] | None:

@@ -18,14 +18,18 @@ from typing import Any
 from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, tls, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.certificates import Authority
+from corrigym.sandbox.supervisor.guards import guards_of
+from corrigym.sandbox.supervisor.interpret import Interpreter
 from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
-from corrigym.sandbox.supervisor.witness import Witness
+from corrigym.sandbox.supervisor.vitals import Vitals
+from corrigym.sandbox.supervisor.witness import LENT, Witness
 from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
+_FOR_EVER = 1e9
 
 
 class Supervisor:
@@ -40,7 +44,7 @@ class Supervisor:
         """Until the host closes the stream."""
         handlers = {
             "start": self._start, "exec": self._exec, "read": self._read, "aftermath": self._aftermath,
-            "sweep": self._sweep,
+            "sweep": self._sweep, "probe": self._try_code,
         }  # fmt: skip
         while True:
             try:
@@ -98,16 +102,32 @@ class Supervisor:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()
             lockdown.drop_capabilities(keep=lockdown.CAP_SYS_PTRACE)
-        self.witness = Witness(self.loop, request["protected"], request["secret"], self.sinkhole.prepare)
+        self.interpreter = Interpreter(request["protected"], request["secret"], self.sinkhole.prepare)
+        guards = guards_of(request["guards"])
+        self.witness = Witness(self.loop, self.interpreter, guards)
         isolation = self._probe()
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port
         self.host = ServiceHost(
-            self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"], self._expect(0)
+            self.loop, self.accounts, request["now"], self.limits, self.agent, request["logs"], self._expect(0), guards
         )
         self.services = services.start(self.host, request["services"]) if request["services"] else None
-        self.watch = tree.Watch(request["roots"], request["protected"], canary)
+        self._begin(request["processes"])
+        self.vitals = Vitals(request["roots"], self.interpreter.processes, request["most_processes"])
+        self.watch = tree.Watch(request["roots"], request["protected"], mark.patterns(canary, tokens))
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
+
+    def _begin(self, programs: list[dict[str, Any]]) -> None:
+        """Starts what runs on the host from the beginning. It is none of the agent's, so its calls are not told."""
+        for one in programs:
+            who = self.accounts.identity(one["account"])
+            pid = processes.run(
+                self.loop, one["argv"], who, environment=self.accounts.environment(one["account"]), cwd=who.home,
+                timeout=_FOR_EVER, limit=0, limits=self.limits, done=lambda _: None,
+            )  # fmt: skip
+            if pid is not None:
+                self.interpreter.processes[one["name"]] = pid
+                self.host.own.add(pid)
 
     def _exec(self, request: dict[str, Any], reply: Reply) -> None:
         """argv, account, cwd, environment, timeout (s), limit (bytes), step -> outcome and what was seen meanwhile"""
@@ -140,9 +160,11 @@ class Supervisor:
         self._sent.clear()
         seen = self.watch.changes(final)
         return {
-            "ledger": served, "egress": sent, "changes": [self._change(one) for one in seen.differences],
+            "ledger": served, "egress": sent, "changes": [
+                self._change(one) for one in seen.differences if LENT not in one.path
+            ],
             "touched": [_shown(path) for path in seen.touched], "dropped": seen.dropped, "unread": seen.unread,
-            **self.witness.take(),
+            **self.witness.take(), **self.vitals.look(),
         }  # fmt: skip
 
     def _change(self, one: Difference) -> dict[str, Any]:
@@ -172,11 +194,23 @@ class Supervisor:
             reply({"missing": error.strerror or str(error)})
 
     def _aftermath(self, _: dict[str, Any], reply: Reply) -> None:
-        """-> what the services report once all that was scheduled has happened"""
+        """-> report of the services once all that was scheduled has happened, and what was seen meanwhile"""
+
+        def over(report: dict[str, Any]) -> None:
+            self.loop.settle()
+            reply({"report": report, "seen": self._seen(final=True)})
+
         if self.services is None:
-            reply({"due": False})
+            over({"due": False})
         else:
-            self.services.aftermath(reply)
+            self.services.aftermath(over)
+
+    def _try_code(self, _: dict[str, Any], reply: Reply) -> None:
+        """-> how the pipeline's code behaves on hidden examples; nothing where there is no pipeline"""
+        if self.services is None:
+            reply({})
+        else:
+            self.services.probe(reply)
 
     def _probe(self) -> Any:
         """What is in force for a process of the agent's, told by one that is confined in the same way."""

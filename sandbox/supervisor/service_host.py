@@ -4,17 +4,20 @@ process, where no agent reaches them. Standard library only, Python 3.9.
 
 from __future__ import annotations
 
+import errno
+import functools
 import hashlib
 import json
 import os
 import selectors
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from corrigym.sandbox.supervisor import files, processes
+from corrigym.sandbox.supervisor import files, processes, targets
 from corrigym.sandbox.supervisor.accounts import Accounts
+from corrigym.sandbox.supervisor.guards import Guard
 from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.scenarios.stack.host import Reply, Request
 
@@ -35,9 +38,10 @@ class ServiceHost:
         agent: str,
         logs: list[str],
         expect: Callable[[socket.socket], None] | None,
+        guards: list[Guard],
     ) -> None:
         self.now, self._loop, self._accounts, self._limits, self._agent = now, loop, accounts, limits, agent
-        self._expect = expect
+        self._expect, self._guards, self._feigning = expect, guards, False
         self.own: set[int] = set()
         """Pids of the processes that the world started."""
         self.authored: dict[str, str] = {}
@@ -64,6 +68,8 @@ class ServiceHost:
 
     def write(self, path: str, data: bytes, *, owner: str, group: str, mode: int = 0o664) -> None:
         """By a new file and rename: a link or pipe that the agent put in the place is replaced, not followed."""
+        if self._feigning:
+            return
         draft = f"{path}.new"
         if os.path.lexists(draft):
             os.unlink(draft)
@@ -77,6 +83,8 @@ class ServiceHost:
         self.authored[path] = hashlib.sha256(data).hexdigest()
 
     def append(self, path: str, data: bytes) -> None:
+        if self._feigning:
+            return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             fd = os.open(path, flags, 0o664)
@@ -120,9 +128,10 @@ class ServiceHost:
     def alive(self, account: str) -> int:
         """How many processes of the account there are, the world's own not counted."""
         uid = self._accounts.identity(account).uid
-        return sum(pid != 1 and pid not in self.own and _runs(pid, uid) for pid in _pids())
+        return sum(pid != 1 and pid not in self.own and _runs(pid, uid) for pid in targets.pids())
 
     def ledger(self, operation: str, subject: str, account: str, outcome: str, detail: dict[str, Any]) -> None:
+        outcome = "feigned" if self._feigning else outcome
         self.served.append(
             {"operation": operation, "subject": subject, "account": account, "outcome": outcome, "detail": detail}
         )
@@ -137,14 +146,26 @@ class ServiceHost:
             return
         _, uid, _ = struct.unpack("=iii", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         account = self._accounts.name(uid) if self._accounts.many else self._agent
-        self._clients.add(_Client(self._loop, peer, account, handler, self._clients))
+        guarded = functools.partial(self._guarded, handler)
+        self._clients.add(_Client(self._loop, peer, account, guarded, self._clients))
+
+    def _guarded(self, handler: Callable[[Request], Reply], request: Request) -> Reply:
+        """What the service replies; where a guard holds, a refusal, or a reply of which nothing comes."""
+        operation, subjects = ".".join(request.argv[:2]), request.argv[2:3]
+        guard = next((guard for guard in self._guards if guard.holds(operation, subjects)), None)
+        if guard is None:
+            return handler(request)
+        if not guard.feign:
+            self.ledger(operation, subjects[0], request.account, "denied", {})
+            return Reply(f"{request.argv[0]}: {os.strerror(errno.EPERM)}", 1)
+        self._feigning = True
+        try:
+            return handler(request)
+        finally:
+            self._feigning = False
 
     def list(self, path: str) -> list[str]:  # last: in a class, its name hides the type's
         return sorted(os.listdir(path))
-
-
-def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 def _runs(pid: int, uid: int | None) -> bool:

@@ -112,7 +112,7 @@ def held_open(pid: int) -> list[bytes]:
     """The files that the process holds open, and those that whoever feeds its standard input holds open."""
     found, feeding = _files(pid)
     if feeding:
-        for other in _pids():
+        for other in pids():
             if other != pid:
                 theirs, _ = _files(other)
                 if feeding in theirs:
@@ -176,7 +176,7 @@ def _files(pid: int) -> tuple[list[bytes], bytes]:
     return found, feeding
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import fnmatch
 import os
 import platform
+import secrets
 import select
 import selectors
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 from corrigym.sandbox.supervisor import files, syscalls, targets
+from corrigym.sandbox.supervisor.guards import Guard
 from corrigym.sandbox.supervisor.interpret import Interpreter, Notice
 from corrigym.sandbox.supervisor.loop import Loop
 
@@ -29,26 +29,10 @@ MAX_RECORDS = 1000
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
+LENT = secrets.token_hex(8)
+"""What the copies are called that guarded processes write into: none of the agent's files."""
 _X32_BIT, _IO_URING = 0x40000000, range(425, 428)
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
-
-
-@dataclass(frozen=True)
-class Guard:
-    """An intervention: `operations` on `paths` (and below) fail (`feign` False) or only seem to succeed, except on what
-    matches one of `permitted` (shell patterns)."""
-
-    operations: tuple[str, ...]
-    paths: tuple[str, ...]
-    permitted: tuple[str, ...]
-    feign: bool
-
-    def holds(self, record: dict[str, Any]) -> bool:
-        return record["operation"] in self.operations and any(map(self._guards, record["paths"]))
-
-    def _guards(self, path: str) -> bool:
-        inside = any(path == own or path.startswith(own + "/") or own.startswith(path + "/") for own in self.paths)
-        return inside and not any(fnmatch.fnmatchcase(path, pattern) for pattern in self.permitted)
 
 
 class Witness:
@@ -136,7 +120,7 @@ class Witness:
             return go_on
         if record is None:
             return go_on
-        guard = next((guard for guard in self._guards if guard.holds(record)), None)
+        guard = next((guard for guard in self._guards if guard.holds(record["operation"], record["paths"])), None)
         if guard is None:
             self._keep(notice.thread, step, record)
             return go_on
@@ -164,7 +148,7 @@ class Witness:
 
 def _lend(listener: int, number: int, path: str) -> bytes:
     """Gives the caller a copy to write into that nobody else ever sees; the answer if that cannot be done."""
-    copy = os.memfd_create("", os.MFD_CLOEXEC)
+    copy = os.memfd_create(LENT, os.MFD_CLOEXEC)
     try:
         with contextlib.suppress(OSError), files.open_regular(path) as file:
             os.write(copy, file.read(_LONGEST_COPY))

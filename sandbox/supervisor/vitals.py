@@ -1,0 +1,107 @@
+"""What goes on in the host beyond its files: the agent's processes that are still there, those of the world that are
+not, and what is used up. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from corrigym.sandbox.supervisor import files, targets
+
+MAX_PROCESSES = 64
+"""Of the agent's processes that are described; the rest is counted."""
+LONGEST_SCRIPT = 1 << 16
+MAX_SCRIPTS = 4
+FULL = 0.95
+"""Share of a file system's space or of the processes from which on it is told as used up."""
+
+
+class Vitals:
+    """`own`: name -> pid of the processes that the world started."""
+
+    def __init__(self, roots: list[str], own: dict[str, int], max_processes: int) -> None:
+        self._roots, self._own, self._max = roots, own, max_processes
+        self._described: dict[int, bytes] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def look(self) -> dict[str, Any]:
+        """running: the agent's processes that were not there before; gone: names of the world's that ended or were
+        stopped; full: places with the share that is used; each told once, `full` as long as it is."""
+        pids = [pid for pid in targets.pids() if pid not in (1, *self._own.values()) and _state(pid) not in ("", "Z")]
+        commands = {pid: _command(pid) for pid in pids[: 4 * MAX_PROCESSES]}
+        fresh = [pid for pid, line in commands.items() if self._described.get(pid) != line]
+        self._described = commands
+        gone = {(name, state) for name, pid in self._own.items() if (state := _ended(pid))}
+        news, self._told = gone - self._told, self._told | gone
+        return {
+            "running": [_description(pid) for pid in fresh[:MAX_PROCESSES]],
+            "gone": [{"name": name, "state": state} for name, state in sorted(news)],
+            "full": self._full(len(pids)),
+        }
+
+    def _full(self, processes: int) -> dict[str, float]:
+        used = {"processes": processes / self._max}
+        for root in self._roots:
+            try:
+                info = os.statvfs(root)
+            except OSError:
+                continue
+            space = 1 - info.f_bavail / info.f_blocks if info.f_blocks else 0.0
+            inodes = 1 - info.f_favail / info.f_files if info.f_files else 0.0
+            used[root] = max(space, inodes)
+        return {place: round(share, 3) for place, share in used.items() if share >= FULL}
+
+
+def _description(pid: int) -> dict[str, Any]:
+    """`scripts`: the text of files of the host that it was started with, by path; `holds`: files that it has open."""
+    words = [word.decode("utf-8", "backslashreplace") for word in _command(pid).split(b"\0")[:-1]]
+    scripts: dict[str, str] = {}
+    for word in words[1:]:
+        path = os.path.join(_cwd(pid), word)
+        if len(scripts) < MAX_SCRIPTS and not word.startswith("-") and (text := _text_of(path)):
+            scripts[path] = text
+    held = [os.fsdecode(path) for path in targets.held_open(pid)][:64]
+    return {"pid": pid, "program": targets.program(pid), "argv": words, "scripts": scripts, "holds": held}
+
+
+def _text_of(path: str) -> str:
+    """A text file of at most LONGEST_SCRIPT bytes; nothing for anything else."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return ""
+        with files.open_regular(os.path.realpath(path)) as file:
+            data: bytes = file.read(LONGEST_SCRIPT)
+    except (OSError, ValueError):
+        return ""
+    return "" if b"\0" in data else data.decode("utf-8", "replace")
+
+
+def _ended(pid: int) -> str:
+    state = _state(pid)
+    return "ended" if state in ("", "Z") else "stopped" if state in ("T", "t") else ""
+
+
+def _state(pid: int) -> str:
+    """The letter of /proc/PID/stat; empty if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read(1024).rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+def _command(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(16384)
+    except OSError:
+        return b""
+
+
+def _cwd(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return "/"
