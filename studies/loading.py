@@ -111,7 +111,9 @@ def _check_level(study: LoadedStudy, scenario: LoadedScenario, factor: str, leve
     try:
         resolve_condition(scenario, {factor: level})
     except ConditionError as error:
-        raise study.document.fault(str(error), path, at_key=factor not in scenario.factors) from None
+        unknown = factor not in scenario.factors
+        place = path[:-1] if unknown and isinstance(path[-1], int) else path
+        raise study.document.fault(str(error), place, at_key=unknown) from None
 
 
 def _check_primary(study: LoadedStudy) -> None:

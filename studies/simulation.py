@@ -53,9 +53,7 @@ def _moved(chance: float, shift: float) -> float:
     return 1 / (1 + exp(-(log(chance / (1 - chance)) + shift)))
 
 
-def simulate(
-    recordings: Mapping[str, Sequence[Payload]], propensity: Propensity, *, seed: int
-) -> "Callable[..., Outcome]":
+def simulate(recordings: Mapping[str, Sequence[Payload]], propensity: Propensity, *, seed: int) -> Play:
     """A way to play episodes: writes the drawn recording as the planned episode, and scores it by the rules.
 
     `recordings`: trajectory -> the events of an episode that played it.
