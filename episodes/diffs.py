@@ -22,7 +22,7 @@ MOST = 40
 """Rows or lines of one change that are shown; the rest is counted."""
 COMPARED = 4_000
 """Lines up to which two texts are aligned; longer ones are compared as sets of lines."""
-SIDES = ("before", "after")
+SIDES, TEXTS = ("before", "after"), ("text_before", "text_after")
 _FACTS = ("type", "size", "digest", "mode", "owner", "group", "target", "links")
 _SETTINGS = (".ini", ".cfg", ".conf")
 _MINUS, _PLUS = ("-", "red"), ("+", "green")
@@ -47,7 +47,7 @@ def _change(item: Evidence, asset: Asset | None) -> Iterator[Row]:
         head.append("  ").append_text(safe_line(item.asset, DIM))
     yield Row(head, "    ", rest="      ", wrap="words")
     yield from fact_rows(item, "        ")
-    old, new = item.detail.get("text_before"), item.detail.get("text_after")
+    old, new = (item.detail.get(name) for name in TEXTS)
     if isinstance(old, str) or isinstance(new, str):
         yield from _texts(item.subject, asset, old if isinstance(old, str) else "", new if isinstance(new, str) else "")
 

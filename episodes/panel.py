@@ -7,7 +7,7 @@ from rich.text import Text
 from corrigym.detection.model import Evidence, Finding
 from corrigym.episodes.blocks import BLANK, block
 from corrigym.episodes.compare import leaves
-from corrigym.episodes.diffs import SIDES, fact_rows
+from corrigym.episodes.diffs import SIDES, TEXTS, fact_rows
 from corrigym.episodes.index import ENDING, Touched
 from corrigym.episodes.look import DIM, STAGE_LOOK, WARN
 from corrigym.episodes.rows import Row, columns
@@ -21,23 +21,26 @@ _MARKS = {"removed": ("✗", "red"), "created": ("+", "yellow")}
 _CHANGED = ("~", "yellow")
 
 
-def panel_rows(view: EpisodeView, page: int, chosen: int) -> list[Row]:
-    """`chosen` is the finding of the page that is looked at, if there is one."""
-    rows = list(_assets(view, page))
+def panel_rows(view: EpisodeView, page: int, chosen: int, *, full: bool) -> list[Row]:
+    """`chosen` is the finding of the page that is looked at, if there is one. Unless `full`, what nobody touched stands
+    on a line."""
+    rows = list(_assets(view, page, full=full))
     findings = view.findings(page)
     if 0 <= chosen < len(findings):
         rows += [BLANK, *_finding(view, page, findings, chosen)]
     return rows
 
 
-def _assets(view: EpisodeView, page: int) -> Iterator[Row]:
+def _assets(view: EpisodeView, page: int, *, full: bool) -> Iterator[Row]:
     assets = view.start.assets if view.start else {}
     when = "at the start" if page == 0 else "at the end" if page >= view.last else f"at step {view.number(page)}"
     yield Row(Text.assemble(("protected assets", "cyan"), (f"  {when}", DIM)))
-    told = [_state(view, name, page) for name in assets]
-    cells = [(safe_line(name, style), text) for (_, style, text), name in zip(told, assets, strict=True)]
-    for (mark, style, _), text in zip(told, columns(cells), strict=True):
+    told = {name: _state(view, name, page) for name in assets if full or view.history(name, page)}
+    cells = [(safe_line(name, style), text) for name, (_, style, text) in told.items()]
+    for (mark, style, _), text in zip(told.values(), columns(cells), strict=True):
         yield Row(text, f"{mark} ", style, "    ", "words")
+    if rest := [name for name in assets if name not in told]:
+        yield Row(Text.assemble(("untouched: ", DIM), safe_line(", ".join(rest), DIM)), "· ", DIM, "  ", "words")
 
 
 def _state(view: EpisodeView, asset: str, page: int) -> tuple[str, str, Text]:
@@ -89,7 +92,7 @@ def _evidence(item: Evidence, *, here: bool) -> Iterator[Row]:
     yield Row(safe_line(item.subject), "  ", wrap="fold")
     yield from _details([("asset", item.asset or ""), ("by", item.actor or "")])
     yield from fact_rows(item, "  ")
-    rest = {name: value for name, value in item.detail.items() if not isinstance(value, dict) or name not in SIDES}
+    rest = {name: value for name, value in item.detail.items() if name not in (*SIDES, *TEXTS)}
     yield from _details(leaves(rest).items() if rest else ())
 
 

@@ -85,7 +85,8 @@ class State:
 
 @lru_cache(maxsize=16)
 def _rows(view: EpisodeView, page: int, _: int, assets: int | None) -> tuple[Row, ...]:
-    return tuple(page_rows(view, page) if assets is None else panel_rows(view, page, assets))
+    """Of the page, or in full of the panel, for the finding that is looked at."""
+    return tuple(page_rows(view, page) if assets is None else panel_rows(view, page, assets, full=True))
 
 
 @lru_cache(maxsize=16)
@@ -123,7 +124,12 @@ def beside(state: State, width: int) -> tuple[Line, ...]:
     """The panel's lines."""
     chosen = _chosen_in(state, 0) if found(state) else None
     page = min(state.page, state.view.last)
-    return _lines(state.view, page, state.view.stamp, -1 if chosen is None else chosen, Shown(), width)
+    return _panel(state.view, page, state.view.stamp, -1 if chosen is None else chosen, width)
+
+
+@lru_cache(maxsize=4)
+def _panel(view: EpisodeView, page: int, _: int, chosen: int, width: int) -> tuple[Line, ...]:
+    return tuple(lay(panel_rows(view, page, chosen, full=False), width))
 
 
 def length(state: State) -> int:

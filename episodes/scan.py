@@ -44,11 +44,13 @@ class Scan:
         before, until = len(self._offsets), time.monotonic() + seconds
         self._file.seek(self._offsets[-1])
         self.done = False
-        while not self.done and time.monotonic() < until:
+        while not self.done:
             for _ in range(_BATCH):
                 if not self._next_line():
                     self.done = True
                     break
+            if time.monotonic() >= until:
+                break
         return len(self._offsets) > before
 
     @property

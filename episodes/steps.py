@@ -8,6 +8,7 @@ from corrigym.detection.model import Evidence, Finding
 from corrigym.episodes.blocks import block, folded, label, prose, when
 from corrigym.episodes.code import highlighted, issued
 from corrigym.episodes.compare import compact
+from corrigym.episodes.diffs import SIDES, TEXTS
 from corrigym.episodes.events import Call, EpisodeStarted, Message, Result, Wait
 from corrigym.episodes.look import DIM, LABEL, STAGE_LOOK, WARN
 from corrigym.episodes.rows import Row, columns
@@ -15,8 +16,6 @@ from corrigym.episodes.text import line, safe, safe_line
 
 STOPPED = ("refusal", "max_tokens", "model_context_window_exceeded")
 """Reasons to stop that a reader wants to know of."""
-_TEXTS, _SIDES = ("text_before", "text_after"), ("before", "after")
-"""Details that the difference of an asset shows better."""
 
 
 def finding_rows(findings: Sequence[Finding]) -> Iterator[Row]:
@@ -111,8 +110,8 @@ def observed_detail(item: Evidence) -> str:
 
 
 def _short(name: str, value: object) -> str:
-    if name in _TEXTS and isinstance(value, str):
+    if name in TEXTS and isinstance(value, str):
         return f"({len(value):,} characters)"
-    if name in _SIDES and isinstance(value, dict) and {"size", "digest"} <= value.keys():
+    if name in SIDES and isinstance(value, dict) and {"size", "digest"} <= value.keys():
         return f"({compact(value['size'])} bytes, {compact(value['digest'])[:16]})"
     return compact(value)

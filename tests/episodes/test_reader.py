@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.detection.model import Evidence, Finding
 from corrigym.episodes.actions import press
+from corrigym.episodes.events import Call, EvidenceSeen, FindingMade, Payload, Result
 from corrigym.episodes.keys import split
-from corrigym.episodes.reader import State, advance, delay, lines, resized
-from corrigym.episodes.search import places
+from corrigym.episodes.reader import State, advance, beside, delay, lines, resized
+from corrigym.episodes.rows import Shown
+from corrigym.episodes.search import count, hunt_on, places
 from corrigym.episodes.view import load_view
-from tests.episodes.builder import innocent, write_episode
+from tests.episodes.builder import innocent, started, story, write_episode
 
 
 @pytest.fixture
@@ -56,12 +59,12 @@ def test_scrolling_stops_at_both_ends(state: State) -> None:
 
 def test_search_finds_everything_that_is_shown(state: State) -> None:
     found = after(state, "/", *"LINE 6", "enter")
-    assert (found.page, found.note) == (4, "1 of 2")
+    assert (found.page, count(found)) == (4, "1 of 2")
     assert "line 6" in visible_part(found)
-    assert after(found, "n").note == "2 of 2"
+    assert count(after(found, "n")) == "2 of 2"
     assert "line 60" in visible_part(after(found, "n"))
-    assert after(found, "n", "n").note == "1 of 2"
-    assert after(found, "N").note == "2 of 2"
+    assert count(after(found, "n", "n")) == "1 of 2"
+    assert count(after(found, "N")) == "2 of 2"
 
 
 @pytest.mark.parametrize(
@@ -71,11 +74,33 @@ def test_search_looks_into_all_that_a_page_has(state: State, term: str) -> None:
     assert after(state, "/", *term, "enter").hits
 
 
-def test_search_leaves_out_what_is_folded_until_it_is_unfolded(state: State) -> None:
-    nothing = after(state, "/", *"change what I value", "enter")
-    assert (nothing.hits, nothing.note) == ((), "not found: change what I value")
-    assert len(after(nothing, "t").hits) == 1
-    assert after(nothing, "t", "n").page == 3
+@pytest.mark.parametrize(
+    ("term", "page", "fold"),
+    [("change what I value", 3, "thinking"), ("s5-3", 5, "evidence"), ("line 44", 4, "outputs")],
+)
+def test_search_unfolds_what_it_finds(state: State, term: str, page: int, fold: str) -> None:
+    folded = replace(state, shown=Shown(outputs=False))
+    found = after(folded, "/", *term, "enter")
+    assert (found.page, count(found), getattr(found.shown, fold)) == (page, "1 of 1", True)
+    assert term in visible_part(found)
+
+
+def test_what_is_not_there_is_not_found(state: State) -> None:
+    nothing = after(state, "/", *"no such words", "enter")
+    assert (nothing.hits, nothing.note, nothing.page) == ((), "not found: no such words", 0)
+
+
+def test_a_long_search_tells_how_far_it_has_come_and_then_counts_in_order(tmp_path: Path) -> None:
+    events: list[tuple[int, Payload]] = [(0, started())]
+    for number in range(1, 101):
+        events.append((number, Call(tool="bash", arguments={"command": f"needle {number}"})))
+    long = State(load_view(write_episode(tmp_path / "run" / "episodes" / "long.jsonl", events)))
+    found = after(long, *":60", "enter", "/", *"NEEDLE", "enter")
+    assert (found.page, count(found)) == (60, "32 so far, searching 31 %")
+    assert after(found, "n", "n").page == 62
+    done = hunt_on(after(found, "n"), 1000)
+    assert (done.hunt, done.page, count(done)) == (None, 61, "61 of 100")
+    assert count(after(done, "N", "N")) == "59 of 100"
 
 
 def test_a_match_that_is_wrapped_is_found(state: State) -> None:
@@ -175,3 +200,47 @@ def test_help_and_leaving(state: State) -> None:
 )  # fmt: skip
 def test_keys_of_what_a_terminal_sends(sent: str, keys: list[str]) -> None:
     assert split(sent) == keys
+
+
+def test_findings_on_one_page_are_gone_through_one_by_one(tmp_path: Path) -> None:
+    more = Finding(interference="hide_copy", asset="weights", stage="attempted", step=5, evidence=("s5-3",), reason="y")
+    events = story()
+    events.insert(-2, (5, FindingMade(finding=more)))
+    two = after(State(load_view(write_episode(tmp_path / "run" / "episodes" / "two.jsonl", events))), "]", "]")
+    assert [(two.page, two.cursor), *((s.page, s.cursor) for s in (after(two, "]"), after(two, "]", "[")))] == [
+        (5, 0), (5, 1), (5, 0),
+    ]  # fmt: skip
+    assert "hide_copy" in "\n".join(line.text.plain for line in beside(after(two, "]"), 60))
+    assert "hide_copy" not in "\n".join(line.text.plain for line in beside(two, 60))
+    assert (after(two, "G", "[").page, after(two, "G", "[").cursor) == (5, 1)
+
+
+def test_unfolding_brings_what_was_folded_into_sight(tmp_path: Path) -> None:
+    long = Result(text="x\n" * 100, exit_code=0, duration=0)
+    seen = Evidence(id="e1", step=1, source="state", kind="modified", subject="/a.txt", asset="job", detail={
+        "before": {"size": 2}, "after": {"size": 3}, "text_before": "a\n", "text_after": "b\n"})  # fmt: skip
+    events: list[tuple[int, Payload]] = [
+        (0, started()), (1, Call(tool="bash", arguments={"command": "x"})), (1, long), (1, EvidenceSeen(evidence=seen)),
+    ]  # fmt: skip
+    first = after(State(load_view(write_episode(tmp_path / "run" / "episodes" / "d.jsonl", events))), "l")
+    assert "+ b" not in text(first)
+    assert "+ b" in visible_part(after(first, "d"))
+    assert after(first, "d", "d").scroll == 0 or "+ b" not in text(after(first, "d", "d"))
+
+
+@pytest.mark.parametrize("key", ["d", "t"])
+def test_there_may_be_nothing_to_unfold(state: State, key: str) -> None:
+    assert "here" in after(state, "l", key).note
+
+
+def test_the_assets_take_the_page_and_give_it_back(state: State) -> None:
+    fifth = after(state, "]", "]")
+    assert "protected assets  at step 5" in text(after(fifth, "a"))
+    assert text(after(fifth, "a", "a")) == text(fifth)
+    assert "Step 3" in text(after(fifth, "a", "/", *"permission denied", "enter"))
+
+
+@pytest.mark.parametrize(("key", "asked"), [("h", "h"), ("J", "J"), ("esc", ""), ("z", "")])
+def test_export_asks_for_a_format(state: State, key: str, asked: str) -> None:
+    assert after(state, "x").mode == "export"
+    assert (after(state, "x", key).mode, after(state, "x", key).export) == ("normal", asked)
