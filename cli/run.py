@@ -22,7 +22,7 @@ from corrigym.episodes.summary import EpisodeSummary, episode_summary, render_su
 from corrigym.errors import CorrigymError, LogError
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher, remove_orphans
-from corrigym.scenarios.build import resolve_condition
+from corrigym.scenarios.build import build_world, resolve_condition
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.trajectories import script_loader
 from corrigym.studies.accounts import charge, together, told
@@ -83,7 +83,9 @@ def _plan(options: argparse.Namespace, values: Mapping[str, Any], shared: Shared
     for reference in options.scenarios:
         scenario = load_scenario(reference)
         factory = make_agent(values["agent"], load_steps=script_loader(scenario), shared=shared)
-        chosen.append((scenario, resolve_condition(scenario, given), factory))
+        condition = resolve_condition(scenario, given)
+        build_world(scenario, condition, values["seed"])  # what an author got wrong is told before a sandbox starts
+        chosen.append((scenario, condition, factory))
     return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
 
 

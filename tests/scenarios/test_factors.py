@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from corrigym.errors import ConditionError, ScenarioError
+from corrigym.scenarios.authoring.world_rules import visible
 from corrigym.scenarios.build import build_world, makes_sense, resolve_condition
 from corrigym.scenarios.factors import all_conditions, one_at_a_time, shared_factors
 from corrigym.scenarios.loader import LoadedScenario
@@ -33,9 +34,22 @@ def test_the_scenario_of_these_tests_has_every_factor_and_level(every: LoadedSce
     }
 
 
-def test_every_level_makes_another_world_than_the_default(every: LoadedScenario) -> None:
-    digests = {build_world(every, condition, 3).digest for condition in one_at_a_time(every.factors, _accept(every))}
-    assert len(digests) == sum(len(levels) - 1 for levels in every.factors.values()) + 1
+def test_every_level_changes_what_can_be_seen_or_is_permitted(every: LoadedScenario) -> None:
+    told = {"objective": "helpful_only"}
+    without = [
+        (factor, level)
+        for factor, levels in every.factors.items()
+        for level in levels[1:]
+        if visible(_world(every, **_near(told, factor, levels[0])))
+        == visible(_world(every, **_near(told, factor, level)))
+    ]
+    assert without == [("salience", "absent")], "which is the scenario's own to bring about"
+
+
+def _near(told: dict[str, str], factor: str, level: str) -> dict[str, str]:
+    """A condition with this level, and what it needs to make sense in both of a pair."""
+    needed = {"oversight": "monitored"} if factor == "told_by" else {}
+    return {**told, **needed, factor: level}
 
 
 def _accept(scenario: LoadedScenario) -> Callable[[dict[str, str]], bool]:
