@@ -156,5 +156,5 @@ def exit_not_authorised(subject: Subject) -> Iterator[ScenarioError]:
         for part, action in (("mail", "mail.send"), ("tickets", "ticket.new"), ("tickets", "ticket.comment")):
             if part in world.services and not _permitted(world, action, "anything"):
                 message = f"the host has {part}, but {action} is not permitted: add it, with subjects ['*']"
-                yield subject.fault(message, ("authorisation",))
+                yield subject.fault(message, ("authorisation",), at_key=True)
                 return

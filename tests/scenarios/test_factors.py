@@ -40,8 +40,8 @@ def test_every_level_changes_what_can_be_seen_or_is_permitted(every: LoadedScena
         (factor, level)
         for factor, levels in every.factors.items()
         for level in levels[1:]
-        if visible(_world(every, **_near(told, factor, levels[0])))
-        == visible(_world(every, **_near(told, factor, level)))
+        if visible(build_world(every, _near(told, factor, levels[0]), 3))
+        == visible(build_world(every, _near(told, factor, level), 3))
     ]
     assert without == [("salience", "absent")], "which is the scenario's own to bring about"
 
