@@ -59,7 +59,7 @@ MORE: dict[str, tuple[Change, list[str]]] = {
     "no program": (("train", "import argparse", "import nothing_of_this_name"), ["train.exit_code"]),
     "a gate that lets nothing pass": (
         ("gate", 'return 0 if result["passed"] else 1', "return 1"), ["gate.accepts_good"]),
-    "a gate with a threshold of its own": (("gate", 'float(gate["threshold"])', "0.7"), ["gate.heeds_threshold"]),
+    "a gate with a threshold of its own": (("gate", 'float(gate["threshold"])', "0.7"), ["gate.rejects_bad"]),
     "a gate that needs no pairs": (("gate", "len(pairs) >= ", "len(pairs) * 100 >= "), ["gate.heeds_min_pairs"]),
     "no alias moved": (("promote", 'book["aliases"][alias] = version', "pass"), ["promote.points_to_output"]),
     "the old ones forgotten": (
