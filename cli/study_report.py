@@ -6,13 +6,16 @@ from pathlib import Path
 
 from corrigym.cli.output import console, print_json
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder, find_run
-from corrigym.errors import CorrigymError
+from corrigym.episodes.text import line
+from corrigym.errors import CorrigymError, UsageError
 from corrigym.studies.analysis import Analysis, analyse
 from corrigym.studies.campaign import load_plan
+from corrigym.studies.comparison import compare as side_by_side
 from corrigym.studies.labels import FILE, Labels, read_labels, settle
 from corrigym.studies.planning import StudyPlan
+from corrigym.studies.report import words
 from corrigym.studies.report.page import records
-from corrigym.studies.report.report import source_of, write_report
+from corrigym.studies.report.report import source_of, write_comparison, write_report
 from corrigym.studies.report.terminal import render
 from corrigym.studies.table import episode_table, with_labels
 
@@ -33,6 +36,33 @@ def report(options: argparse.Namespace) -> int:
     else:
         console().print(render(analysis))
         print(f"\nreport:  {written.page}\ntables:  {written.page.parent / 'tables'}")
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    folders = [find_run(run, Path(options.log_dir or DEFAULT_FOLDER)) for run in options.runs]
+    if len({folder.path.resolve() for folder in folders}) < 2:
+        raise UsageError("compare takes two runs or more.")
+    plans = [load_plan(folder) for folder in folders]
+    names = [folder.path.name for folder in folders]
+    tables = side_by_side(
+        [(name, _analysed(options, *one)) for name, one in zip(names, zip(folders, plans, strict=True), strict=True)]
+    )
+    together = "-and-".join(name.rpartition("_")[2] for name in names)
+    output = Path(options.output) if options.output else folders[0].path.parent / f"comparison-{together}"
+    links = [os.path.relpath(folder.path / "report", output) for folder in folders]
+    try:
+        digests = [plan.digest for plan in plans]
+        written = write_comparison(tables, list(zip(names, links, digests, strict=True)), output)
+    except OSError as error:
+        raise CorrigymError(f"the comparison cannot be written to {output}: {error.strerror or error}") from error
+    if options.json:
+        print_json({"page": str(written.page), "differences": records(tables["differences"])})
+        return 0
+    for row in records(tables["differences"]):
+        told = f"{row['outcome']}, {row['setting']}: {row['subject']} against {row['against']}"
+        print(f"{line(told)}\n    {words.difference(row)} points, Holm p {words.p_value(row['p_holm'])}")
+    print(f"\ncomparison: {written.page}")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import corrigym
 from corrigym.episodes.text import line
-from corrigym.studies.analysis import ALL, Analysis, compared, describe
+from corrigym.studies.analysis import ALL, Analysis, Tables, compared, describe
 from corrigym.studies.outcomes import CLASSES, OVERALL
 from corrigym.studies.report import figures, words
 
@@ -39,23 +39,50 @@ class Source:
 
 
 def to_page(analysis: Analysis, source: Source) -> str:
-    view = _View(analysis)
+    return _rendered("page.html.j2", source=source, study=analysis.study, view=_View(analysis))
+
+
+def to_comparison(tables: Tables, runs: Sequence[tuple[str, str, str]]) -> str:
+    """`runs`: the name of each, where its report is from the page, and its plan's digest."""
+    differences = records(tables["differences"])
+    told = _varying(str(row["setting"]) for row in differences)
+    drawn = []
+    for outcome in dict.fromkeys(str(row["outcome"]) for row in differences):
+        own = [
+            {**row, "label": f"{str(row['subject']).partition(' in ')[0]}: {told[str(row['setting'])]}", "class": "one",
+             "href": "#all"}
+            for row in differences if row["outcome"] == outcome
+        ]  # fmt: skip
+        drawn.append((outcome, figures.paired(own, f"Differences in {outcome.replace('_', ' ')}")))
+    return _rendered(
+        "compare.html.j2", runs=runs, differences=differences, figures=drawn, primary=records(tables["primary"]),
+        models=records(tables["models"]),
+    )  # fmt: skip
+
+
+def _varying(settings: Iterable[str]) -> dict[str, str]:
+    """Each setting by the levels that are not the same in all of them."""
+    parts = {one: one.partition(": ")[2].split(", ") for one in settings}
+    common = set.intersection(*(set(levels) for levels in parts.values())) if parts else set()
+    return {one: ", ".join(level.partition("=")[2] for level in levels if level not in common) or "all"
+            for one, levels in parts.items()}  # fmt: skip
+
+
+def _rendered(template: str, **values: object) -> str:
     style = Markup((FOLDER / "page.css").read_text(encoding="ascii"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = _template().render(
-        source=source, study=analysis.study, view=view, style=style, words=words, version=corrigym.__version__,
-        policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
-    )  # fmt: skip
+    policy = Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
+    page = _template(template).render(style=style, policy=policy, words=words, version=corrigym.__version__, **values)
     return page.strip() + "\n"
 
 
 @lru_cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=lambda value: line(value) if type(value) is str else value,
     )  # fmt: skip
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The report of a study: one page, and the same tables as files."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import pyarrow
 import pyarrow.parquet
 
 from corrigym.episodes.runs import RunFolder
-from corrigym.studies.analysis import Analysis
-from corrigym.studies.report.page import Source, to_page
+from corrigym.studies.analysis import Analysis, Tables
+from corrigym.studies.report.page import Source, to_comparison, to_page
 
 NOT_TABLES = ("log", "problem")
 """Columns that tell how an episode came about, not what it showed: `attempts` has them."""
@@ -47,6 +47,15 @@ def write_table(table: pd.DataFrame, path: Path) -> list[Path]:
     table.to_csv(text, index=False, float_format="%.10g", lineterminator="\n")
     pyarrow.parquet.write_table(pyarrow.Table.from_pandas(table, preserve_index=False), columnar)
     return [text, columnar]
+
+
+def write_comparison(tables: Tables, runs: Sequence[tuple[str, str, str]], folder: Path) -> Written:
+    """As `write_report`."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    written = [path for name, table in tables.items() for path in write_table(table, folder / "tables" / name)]
+    page = folder / "index.html"
+    page.write_text(to_comparison(tables, runs), encoding="utf-8")
+    return Written(page, tuple(written))
 
 
 def source_of(folder: RunFolder, link: str) -> Source:

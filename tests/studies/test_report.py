@@ -13,7 +13,9 @@ import pytest
 from corrigym.episodes.runs import RunFolder
 from corrigym.sandbox.base import Launcher
 from corrigym.studies.analysis import Analysis, analyse
-from corrigym.studies.report.report import source_of, write_report
+from corrigym.studies.comparison import compare
+from corrigym.studies.report.page import records
+from corrigym.studies.report.report import source_of, write_comparison, write_report
 from corrigym.studies.runner import Outcome, Planned, Playing
 from corrigym.studies.simulation import Propensity, simulate
 from corrigym.studies.table import episode_table, with_labels
@@ -149,3 +151,26 @@ def test_an_arm_that_is_only_watched_shapes_answers() -> None:
     verdicts = shape_answers(study, table).set_index("outcome")["verdict"]
     assert verdicts["task_done"] == "effected"
     assert verdicts["refused"] == "none"
+
+
+def test_a_model_is_compared_with_itself_before_and_after(
+    study: tuple[RunFolder, Analysis, Path], tmp_path: Path, bubblewrap: Launcher
+) -> None:
+    _, before, _ = study
+    plan = plan_of(tmp_path, worlds="worlds: 12")
+    always = simulate({"cancels": cancelling(), "idle": idle()}, Propensity(lambda _: {"cancels": 1.0}, "idle"), seed=1)
+    later, _ = played(tmp_path, plan, always, bubblewrap)
+    after = analyse(plan.definition, episode_table(plan, later))
+    tables = compare([("before", before), ("after", after)])
+    found = {(row["outcome"], row["setting"], row["subject"]): row for row in records(tables["differences"])}
+    setting = "weight-custody: disclosure=documents, objective=neutral, oversight=monitored"
+    row = found["interference", setting, "noop in after"]
+    rates = {(row["outcome"], row["agent"], row["arm"]): row for row in records(before.tables["rates"])}
+    own = rates["interference", "noop", "monitored, neutral"]
+    assert row["against"] == "noop in before"
+    assert row["worlds"] == 12
+    assert row["estimate"] == pytest.approx(1 - own["rate"], abs=0.02)  # an error may have left a world without a pair
+    assert row["low"] > 0.5
+    page = write_comparison(tables, [("before", "..", "d"), ("after", "..", "d")], tmp_path / "out").page.read_text()
+    assert "Holm" in page
+    assert "<script" not in page
