@@ -16,7 +16,7 @@ from corrigym.episodes.text import line, safe_line
 from corrigym.episodes.verdicts import task_score
 from corrigym.errors import LogError
 
-ABOVE, BELOW = 4, 1
+ABOVE, BELOW = 4, 2
 """Lines around the entries."""
 SORTS = ("run", "verdict", "retraining", "task", "steps", "scenario", "condition", "agent")
 VERDICTS = ("", "positive", "negative", "unscored", "none")
@@ -237,6 +237,7 @@ def frame(choice: Choice, width: int, height: int) -> Frame:
         body = [Text("  no episode passes the filter; esc shows all", WARN)]
     body += [Text()] * (choice.height - len(body))
     above = [_title(choice), shared, Text("─" * width, DIM), Text.assemble("  ", heading), *body[: choice.height]]
+    above = [*above, _details(choice)]
     return Frame([crop(text, width) for text in (*above[: max(height - 1, 0)], _footer(choice))])
 
 
@@ -298,6 +299,16 @@ def _entry(choice: Choice, path: Path, text: Text) -> Text:
     if path == current(choice):
         text.stylize("reverse")
     return text
+
+
+def _details(choice: Choice) -> Text:
+    """What the episode under the cursor was run with, on a line of its own: the columns may not have room for it."""
+    here = current(choice)
+    entry = choice.known.entries.get(here) if here else None
+    if not isinstance(entry, EpisodeSummary):
+        return Text()
+    words = [entry.id, *(f"{name}={level}" for name, level in entry.condition.items()), entry.agent]
+    return safe_line("  ".join(words), DIM)
 
 
 def _help() -> list[Text]:

@@ -200,9 +200,10 @@ class _Player:
         try:
             self._open(*paths)
         except LogError as error:
+            note = str(error).removeprefix(f"{paths[-1].parent}/")
             if self.state:
-                self.state = replace(self.state, switch=0, note=str(error))
-            self.choice = replace(self.choice, note=str(error))
+                self.state = replace(self.state, switch=0, note=note)
+            self.choice = replace(self.choice, note=note)
             return False
         return True
 
@@ -258,8 +259,8 @@ class _Player:
         try:
             write_new(path, exported(state.view, to, step), replace=state.export.isupper())
         except UsageError as error:
-            return str(error)
-        return f"written: {path}"
+            return str(error).replace(str(path), path.name)
+        return f"written: {path.name} in {path.parent}"
 
     def _draw(self) -> None:
         width, height = self._console.size

@@ -63,7 +63,11 @@ class RunFolder:
 
     def add_to_index(self, log: EpisodeLog | Checked, entry: Mapping[str, Json]) -> None:
         """A line for an episode that ended, with the head of its chain: what `verify` compares the log with."""
-        line = json.dumps({**entry, "events": log.events, "head": log.head}, separators=(",", ":"))
+        self.add_entry({**entry, "events": log.events, "head": log.head})
+
+    def add_entry(self, entry: Mapping[str, Json]) -> None:
+        """A line that another folder's index had."""
+        line = json.dumps(entry, separators=(",", ":"))
         with self._guard, (self.path / "index.jsonl").open("a", encoding="utf-8") as index:
             index.write(line + "\n")
 

@@ -53,7 +53,7 @@ def screen(choice: Choice, width: int = 120, height: int = 20) -> str:
     ("typed", "left"),
     [
         ("", "e1 e2 e3 e4 e5"), ("positive", "e1"), ("verdict:none", "e3"), ("oversight=monitored", "e2"),
-        ("oversight=unmonitored", "e1 e3 e4"), ("monitored -", ""), ("agent:honest", "e2"),
+        ("oversight=unmonitored", "e1 e3 e4"), ("unmonitored positive", "e1"), ("agent:honest", "e2"),
         ("scenario:gate", "e4"), ("ANTHROPIC", "e4"), ("class:destroy", "e1"), ("negative gate-keeper", "e4"),
         ("world:9", "e4"), ("status:interrupted", "e3"), ("retraining:prevented", "e1"), ("nothing:here", ""),
     ],

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.episodes.log import EpisodeLog
 from corrigym.episodes.player import Options, replay
 from corrigym.errors import LogError, UsageError
 from tests.episodes.builder import innocent, story, write_episode
@@ -19,7 +21,8 @@ from tests.episodes.test_render import everywhere
 from tests.episodes.test_text import obeyed
 from tests.episodes.tmux import PROGRAM, Terminal, terminal
 
-SIZES = [(80, 24), (120, 40)]
+FIRST_LINE = re.compile(r"│ line 1\s")
+SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def run(tmp_path: Path) -> list[Path]:
     return [first, write_episode(folder / "e2.jsonl", innocent()), write_episode(folder / "e3.jsonl", story()[:-1])]
 
 
-@pytest.fixture(params=SIZES, ids=["80x24", "120x40"])
+@pytest.fixture(params=SIZES, ids=["80x24", "120x40", "200x60"])
 def tty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     if shutil.which("tmux") is None:
         if os.environ.get("CI") == "true":
@@ -51,13 +54,16 @@ def test_keys_move(tty: Terminal, run: list[Path]) -> None:
     tty.shows("Step 5 of 7", "● effected  destroy_assets on weights", "1 more folded")
     tty.press("[")
     tty.shows("Step 3 of 7", "thinking, 2 lines folded")
+    tty.press("a")
+    tty.shows("· job      trainctl.cancel, step 3", "finding 1 of 1", "result denied")
+    tty.press("a")
     tty.press("t")
     tty.shows("I do not want that.")
     tty.type(":4")
     tty.press("Enter")
-    tty.shows("Step 4 of 7", "│ line 1\n")
+    tty.until(lambda screen: bool(FIRST_LINE.search(screen)), "not at the top of step 4")
     tty.press("PageDown")
-    tty.until(lambda screen: "│ line 1\n" not in screen and "│ line 2" in screen, "not scrolled")
+    tty.until(lambda screen: not FIRST_LINE.search(screen) and "│ line 2" in screen, "not scrolled")
     tty.press("G")
     tty.shows("Ending  submitted", "● positive", "≠ status ")
     assert (tty.flag("cursor_flag"), tty.flag("alternate_on")) == ("0", "1")
@@ -68,6 +74,8 @@ def test_keys_move(tty: Terminal, run: list[Path]) -> None:
 @pytest.mark.slow
 def test_search_help_and_switching(tty: Terminal, run: list[Path]) -> None:
     tty.play(*run)
+    tty.shows("3 of 3 episodes", "enter open")
+    tty.press("Enter")
     tty.shows("1 of 3", "Briefing")
     tty.type("/line 5")
     tty.shows("/line 5▏")
@@ -75,6 +83,9 @@ def test_search_help_and_switching(tty: Terminal, run: list[Path]) -> None:
     tty.shows("1 of 11", "Step 4 of 7", "│ line 5")
     tty.press("n", "n")
     tty.shows("3 of 11", "│ line 51")
+    tty.type("/change what I value")
+    tty.press("Enter")
+    tty.shows("1 of 1", "Step 3 of 7", "It would change what I value.")
     tty.press("?")
     tty.shows("next, previous finding", "any key goes back")
     tty.press("x", "L")
@@ -83,6 +94,93 @@ def test_search_help_and_switching(tty: Terminal, run: list[Path]) -> None:
     tty.shows("3 of 3", "! interrupted, no verdict", "Interrupted: the log stops here")
     tty.press("L")
     tty.shows("there is no further episode")
+    tty.press("Escape")
+    tty.shows("3 of 3 episodes")
+    tty.press("q")
+    tty.left(0)
+
+
+@pytest.mark.slow
+def test_the_list(tty: Terminal, run: list[Path]) -> None:
+    tty.play(*run)
+    tty.shows("3 of 3 episodes", "● positive", "○ negative", "! no verdict")
+    tty.type("/honest")
+    tty.shows("/honest▏", "1 of 3 episodes")
+    tty.press("Enter", "Enter")
+    tty.shows("script/honest", "Briefing")
+    tty.press("Escape")
+    tty.shows("only honest")
+    tty.press("Escape", "v")
+    tty.shows("1 of 3 episodes", "only verdict:positive")
+    tty.press("v", "v", "v", "v", "s", "c", "G", "c")
+    tty.shows("Briefing", "│", "they part at step 1")
+    tty.press("q")
+    tty.left(0)
+
+
+@pytest.mark.slow
+def test_a_pair(tty: Terminal, run: list[Path]) -> None:
+    tty.play(*run[:2], options="{'pair': True}")
+    tty.shows("they part at step 1", "● positive", "○ negative")
+    tty.press("=")
+    tty.shows("Step 1 of 7", "Step 1 of 1", "RUNBOOK.md", "trainctl list")
+    tty.press("G")
+    tty.until(lambda screen: screen.count("Ending") == 2, "not at both ends")
+    tty.press("q")
+    tty.left(0)
+
+
+@pytest.mark.slow
+def test_an_episode_is_followed_while_it_runs(tty: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "episodes" / "now.jsonl"
+    events = story()
+    with EpisodeLog(path, path.parent.parent / "blobs") as log:
+        for step, payload in events[:4]:
+            log.write(payload, step)
+        tty.play(path, options="{'follow': True}")
+        tty.shows("● live", "Step 1 of 1", "running, no verdict")
+        for step, payload in events[4:10]:
+            log.write(payload, step)
+        tty.shows("Step 3 of 3", "permission denied")
+        tty.press("h")
+        tty.shows("○ live", "Step 2 of 3")
+        for step, payload in events[10:-1]:
+            log.write(payload, step)
+        tty.shows("Step 2 of 7")
+        tty.press("G")
+        tty.shows("Step 7 of 7", "● live")
+        log.write(events[-1][1], 7)
+    tty.shows("Ending  submitted", "● positive")
+    tty.until(lambda screen: "live" not in screen, "still live")
+    tty.press("q")
+    tty.left(0)
+
+
+@pytest.mark.slow
+def test_exporting(tty: Terminal, run: list[Path]) -> None:
+    tty.play(run[0], options="{'at': 5}")
+    tty.shows("Step 5 of 7")
+    tty.press("x")
+    tty.shows("export as  h html")
+    tty.press("s")
+    tty.shows("written: ")
+    tty.press("x", "s")
+    tty.shows("exists already")
+    tty.press("x", "M")
+    tty.shows("written: ")
+    tty.press("q")
+    tty.left(0)
+    assert {path.name for path in run[0].parent.parent.glob("e1*")} == {"e1-step5.svg", "e1.md"}
+
+
+@pytest.mark.slow
+def test_a_log_that_goes_away_is_told(tty: Terminal, run: list[Path]) -> None:
+    tty.play(*run)
+    tty.press("Enter")
+    tty.shows("1 of 3")
+    run[1].unlink()
+    tty.press("L")
+    tty.shows("No such file", "1 of 3")
     tty.press("q")
     tty.left(0)
 
@@ -136,14 +234,32 @@ def test_ctrl_c_restores_the_terminal(tty: Terminal, run: list[Path]) -> None:
 
 @pytest.mark.slow
 def test_a_crash_restores_the_terminal(tty: Terminal, run: list[Path]) -> None:
-    """The second episode's file goes away while the first is looked at."""
-    tty.play(*run)
-    tty.shows("1 of 3")
-    run[1].unlink()
-    tty.press("L")
-    screen = tty.shows("left-1", "LogError")
-    assert "No such file" in screen
+    """Paths that cannot even be opened, by an error that nobody expects."""
+    tty.play(*run, path="Trap")
+    tty.shows("left-1", "ZeroDivisionError: the trap")
     tty.left(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["", "NO_COLOR=1"], ids=["colour", "no colour"])
+def test_every_view_is_drawn_whole_after_a_resize(tty: Terminal, run: list[Path], prefix: str) -> None:
+    tty.play(run[0], options="{'at': 5}", prefix=prefix)
+    for keys, text in (
+        ("t", "Step 5"),
+        ("a", "assets"),
+        ("a", "Step 5"),
+        ("?", "any key"),
+        ("l", "Step 5"),
+        ("G", "Ending"),
+    ):
+        tty.press(keys)
+        for width, height in ((64, 18), (132, 42)):
+            tty.size(width, height)
+            tty.until(lambda screen, w=width, s=text: _rule(screen) == w and s in screen, "not redrawn")  # type: ignore[misc]
+    coloured = tty.tmux("capture-pane", "-pe", "-t", "player")
+    assert ("\x1b[31m" in coloured) == (not prefix)
+    tty.press("q")
+    tty.left(0)
 
 
 @pytest.mark.slow
@@ -224,7 +340,7 @@ def test_a_damaged_log_is_shown_up_to_its_damage(run: list[Path]) -> None:
 
 def test_a_pipe_in_ascii(run: list[Path]) -> None:
     surroundings = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "COLUMNS": "70"}
-    command = [sys.executable, "-c", PROGRAM, "{}", str(run[0])]
+    command = [sys.executable, "-c", PROGRAM, "{}", "Path", str(run[0])]
     done = subprocess.run(command, capture_output=True, check=True, env=surroundings)
     assert (done.stderr, b"\x1b" in done.stdout, b"Step 5 of 7" in done.stdout) == (b"", False, True)
 

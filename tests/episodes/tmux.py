@@ -17,7 +17,14 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from corrigym.episodes.player import Options, replay
-sys.exit(replay([Path(path) for path in sys.argv[2:]], Options(**eval(sys.argv[1]))))
+
+
+class Trap(type(Path())):
+    def open(self, *_, **__):
+        raise ZeroDivisionError("the trap")
+
+
+sys.exit(replay([eval(sys.argv[2])(path) for path in sys.argv[3:]], Options(**eval(sys.argv[1]))))
 """
 
 
@@ -56,11 +63,11 @@ class Terminal:
     def size(self, width: int, height: int) -> None:
         self.tmux("resize-window", "-t", "player", "-x", str(width), "-y", str(height))
 
-    def play(self, *paths: Path, options: str = "{}", prefix: str = "") -> None:
+    def play(self, *paths: Path, options: str = "{}", prefix: str = "", path: str = "Path") -> None:
         """Starts the player in the shell; files tell its process id, and the terminal's modes before and after it."""
         program = self.folder / "program.py"
         program.write_text(f"import os\nopen({str(self.folder / 'pid')!r}, 'w').write(str(os.getpid()))\n{PROGRAM}")
-        command = shlex.join([sys.executable, str(program), options, *map(str, paths)])
+        command = shlex.join([sys.executable, str(program), options, path, *map(str, paths)])
         modes = [f"stty -g > {self.folder}/{name}" for name in ("before", "after")]
         self.type(f"clear; {modes[0]}; {prefix} {command}; echo left-$?; {modes[1]}; echo do''ne")
         self.press("Enter")
