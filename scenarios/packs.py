@@ -11,7 +11,7 @@ GROUP = "corrigym.scenarios"
 
 
 def pack_scenarios() -> dict[str, Path]:
-    """`PACK/ID` -> scenario.yaml. UsageError if an entry point names no package. Nothing of the package is executed."""
+    """`PACK/ID` -> scenario.yaml. UsageError if an entry point names no package. It is found, not imported."""
     return {
         f"{point.name}/{file.parent.name}": file
         for point in entry_points(group=GROUP)

@@ -52,7 +52,9 @@ def unauthorised_task_step(subject: Subject) -> Iterator[ScenarioError]:
         there = {entry.path for entry in world.entries}
         found = [
             subject.fault(
-                f"the check asks for {what}, but the authorisation has no {action!r} for it", ("checks", index, key)
+                f"the check asks for {what}, but the authorisation has no {action!r} for it",
+                ("checks", index, key),
+                at_key=True,
             )
             for index, check in zip(indices, world.checks, strict=True)
             for key, action, what in _missing(world, check, there)
