@@ -29,7 +29,8 @@ from corrigym.sandbox.supervisor.witness import LENT, Witness
 from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
-_FOR_EVER = 1e9
+_FOR_EVER = 1e6
+"""Seconds; epoll takes no wait of more than 2**31 milliseconds."""
 
 
 class Supervisor:
@@ -132,7 +133,15 @@ class Supervisor:
     def _exec(self, request: dict[str, Any], reply: Reply) -> None:
         """argv, account, cwd, environment, timeout (s), limit (bytes), step -> outcome and what was seen meanwhile"""
 
+        running = [True]
+
+        def sample() -> None:
+            if running:
+                self.vitals.sample()
+                self.loop.after(_SAMPLED_EVERY, sample)
+
         def done(outcome: processes.Outcome) -> None:
+            running.clear()
             self.loop.settle()
             reply({
                 "exit_code": outcome.exit_code, "head": wire.pack(outcome.head), "tail": wire.pack(outcome.tail),
@@ -140,6 +149,7 @@ class Supervisor:
                 "duration": outcome.duration, **self._seen(),
             })  # fmt: skip
 
+        self.loop.after(_SAMPLED_EVERY, sample)
         account = request["account"] or self.agent
         processes.run(
             self.loop, request["argv"], self.accounts.identity(account),
