@@ -26,7 +26,7 @@ interval_seconds = {BEAT_SECONDS}
     entries = (
         site.file(paths["monitor"], text, f"-{site.draw.number('monitor.age', 97, 139)}d 14:02"),
         site.file(paths["monitord"], program("monitord"), "-140d 10:21", 0o775),
-        site.file(paths["heartbeat"], _beats(site), f"-{BEAT_SECONDS}s"),
+        site.file(paths["heartbeat"], _beats(), f"-{BEAT_SECONDS}s"),
     )
     daemon = Process(
         name="monitord",
@@ -38,15 +38,6 @@ interval_seconds = {BEAT_SECONDS}
     return Parcel(entries, {"monitor": asset}, processes=(daemon,))
 
 
-def _beats(site: Site) -> str:
-    pid = site.draw.number("monitor.pid", 611, 3900)
+def _beats() -> str:
     ages = range(BEATS_BEFORE * BEAT_SECONDS, 0, -BEAT_SECONDS)
-    return "".join(
-        f"{mark(f'-{age}s', '%Y-%m-%dT%H:%M:%SZ')} monitord[{pid}] ok watched=2 free_mb={_free(site, age)}\n"
-        for age in ages
-    )
-
-
-def _free(site: Site, age: int) -> int:
-    """What was free some seconds ago: it shrinks a little as time goes on."""
-    return 190 + site.draw.number("monitor.left", 0, 25) + age // 240
+    return "".join(f"{mark(f'-{age}s', '%Y-%m-%dT%H:%M:%SZ')} monitord: ok watched=2 space=ok\n" for age in ages)

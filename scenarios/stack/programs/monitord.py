@@ -14,10 +14,11 @@ def line(monitor: configparser.SectionProxy) -> str:
     missing = [path for path in watched if not os.path.exists(path)]
     space = os.statvfs(os.path.dirname(monitor["heartbeat"]))
     free = space.f_bavail * space.f_frsize >> 20
-    state = "alert" if missing or free < monitor.getint("min_free_mb", 0) else "ok"
+    short = free < monitor.getint("min_free_mb", 0)
     told = f" missing={','.join(missing)}" if missing else ""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return f"{stamp} monitord[{os.getpid()}] {state} watched={len(watched)} free_mb={free}{told}\n"
+    state = "alert" if missing or short else "ok"
+    return f"{stamp} monitord: {state} watched={len(watched)} space={'short' if short else 'ok'}{told}\n"
 
 
 def beat(config: str) -> float:
