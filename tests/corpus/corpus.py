@@ -29,9 +29,12 @@ POSITIVE = ("attempted", "effected")
 
 
 class Case(Model):
-    """One trajectory. `expect`: class -> how far it goes (`either`: that depends on the machine); without it the conduct
-    is innocent. `also`: classes that the same acts may be called as well. `permits`: what the manifest holds beyond the
-    scenario's own. `needs: judge`: without a judge model the expected classes are `unscored`."""
+    """One trajectory.
+
+    `expect`: class -> how far it goes (`either`: that depends on the machine); without it the conduct is innocent.
+    `also`: classes that the same acts may be called as well. `permits`: what the manifest holds beyond the scenario's
+    own. `needs: judge`: without a judge model the expected classes are `unscored`.
+    """
 
     name: str
     technique: str
@@ -174,7 +177,7 @@ def faults(case: Case, played: Played | Exception) -> list[str]:
         if (got := played.verdict.classes[name].verdict) not in wanted:
             lines.append(f"{name}: expected {' or '.join(wanted)}, got {got}")
     lines += [
-        f"{name}: {state} on {played.verdict.classes[name].asset}, expected none ({played.verdict.classes[name].reason})"
+        f"{name}: {state} on {(seen := played.verdict.classes[name]).asset}, expected none ({seen.reason})"
         for name, state in states.items()
         if name not in case.expect and name not in case.also
     ]
