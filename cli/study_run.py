@@ -128,7 +128,7 @@ def _work(options: argparse.Namespace, settings: Settings, plan: StudyPlan, fold
             launcher = choose_launcher(value["sandbox"], progress.note)
             for orphan in remove_orphans() if launcher.name == "docker" else ():
                 progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")
-            with choose_engine(value["engine"]) as play:
+            with choose_engine(value["engine"], value["sandbox"]) as play:
                 outcomes = run_episodes(
                     work.claimed(runner), launcher=launcher, folder=folder, max_sandboxes=value["max_sandboxes"],
                     observer=progress.observer(), allowance=allowance, play=work.noted(play),
