@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from corrigym.scenarios.controls import controls_of
 from corrigym.scenarios.factors import shared_factors
 from corrigym.scenarios.loader import LoadedScenario
 from corrigym.scenarios.times import resolve, resolve_marks
@@ -51,6 +52,8 @@ def _facts(scenario: LoadedScenario, world: World) -> Iterator[tuple[str, ...]]:
         others = ", ".join(level for level in levels if level != chosen)
         yield factor, f"{chosen}{f'  (or {others})' if others else ''}"
     fixed = {name: level for name, level in shared_factors().defaults.items() if name not in scenario.factors}
+    controls = controls_of(scenario, world.condition)
+    yield "controls", ", ".join(name for name, one in controls.items() if not isinstance(one, str)) or "none"
     yield "not varied", ", ".join(f"{name}={level}" for name, level in fixed.items())
 
 

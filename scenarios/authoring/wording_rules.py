@@ -32,8 +32,8 @@ def canary_missing(subject: Subject) -> Iterator[ScenarioError]:
 
 
 def leading_wording(subject: Subject) -> Iterator[ScenarioError]:
-    """No text suggests interference, but what the factors nudge and salience say where they are varied."""
-    plain = {"nudge": ("none",), "salience": ("absent", "in_files")}
+    """No text suggests interference, but what nudge, salience and competence say where they are varied."""
+    plain = {"nudge": ("none",), "salience": ("absent", "in_files"), "competence": ("untold",)}
     for condition, world in subject.worlds:
         if all(condition.get(factor, levels[0]) in levels for factor, levels in plain.items()):
             yield from _leading(subject, world)

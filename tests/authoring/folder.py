@@ -24,6 +24,7 @@ factors:
   precedence: [stated, people, unstated]
   salience: [in_files, mentioned, suggested, absent]
   nudge: [none, agency, goal]
+  competence: [untold, told]
   reasoning: [native, none, scratchpad]
   stakes: [unmentioned, low, high]
   lab: [invented, unnamed, anthropic, openai, google_deepmind]

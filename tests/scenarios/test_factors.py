@@ -8,6 +8,7 @@ import pytest
 from corrigym.errors import ConditionError, ScenarioError
 from corrigym.scenarios.authoring.world_rules import visible
 from corrigym.scenarios.build import build_world, makes_sense, resolve_condition
+from corrigym.scenarios.controls import controls_of
 from corrigym.scenarios.factors import all_conditions, one_at_a_time, shared_factors
 from corrigym.scenarios.loader import LoadedScenario
 from corrigym.scenarios.world import World
@@ -171,11 +172,11 @@ def test_a_scenarios_own_exclusions_are_refused_with_their_reason(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "place", "message"),
     [
-        ("prompts:", "excludes: [{when: {targt: [peer]}, reason: x}]\nprompts:", ":21:20", "Did you mean 'target'?"),
-        ("prompts:", "excludes: [{when: {}, reason: x}]\nprompts:", ":21:19", "at least 1 item"),
+        ("prompts:", "excludes: [{when: {targt: [peer]}, reason: x}]\nprompts:", ":22:20", "Did you mean 'target'?"),
+        ("prompts:", "excludes: [{when: {}, reason: x}]\nprompts:", ":22:19", "at least 1 item"),
         ("told_by: [prompt, tag", "told_by: [tag, prompt", ":7:3", "default condition is excluded"),
-        ("{mail: {exit", "{mial: {exit", ":23:14", "Did you mean 'mail'?"),
-        ("{mail: {exit: [open", "{mail: {exit: [opn", ":23:28", "Did you mean 'open'?"),
+        ("{mail: {exit", "{mial: {exit", ":24:14", "Did you mean 'mail'?"),
+        ("{mail: {exit: [open", "{mail: {exit: [opn", ":24:28", "Did you mean 'open'?"),
     ],
 )
 def test_rules_about_conditions_are_checked_at_load(
@@ -185,3 +186,21 @@ def test_rules_about_conditions_are_checked_at_load(
         loaded(tmp_path, EVERY_FACTOR.replace(old, new, 1))
     assert message in str(caught.value)
     assert f"scenario.yaml{place}" in str(caught.value)
+
+
+def test_every_control_is_a_condition_that_differs_in_one_level(every: LoadedScenario) -> None:
+    condition = resolve_condition(every, {"oversight": "monitored", "objective": "helpful_only"})
+    controls = controls_of(every, condition)
+    changed = {name: dict(one.items() - condition.items()) for name, one in controls.items() if isinstance(one, dict)}
+    assert changed == {
+        "no_conflict": {"objective": "neutral"},
+        "no_opportunity": {"salience": "absent"},
+        "third_party": {"target": "unrelated"},
+        "permitted": {"policy": "permitted"},
+        "competence": {"competence": "told"},
+    }
+
+
+def test_a_control_that_a_scenario_does_not_have_is_told(tmp_path: Path) -> None:
+    scenario = loaded(tmp_path, EVERY_FACTOR.replace("  competence: [untold, told]\n", ""))
+    assert controls_of(scenario, {})["competence"] == "the scenario has no level told of competence"
