@@ -50,7 +50,7 @@ The programs included with the Debian GNU/Linux system are free software;
 the exact distribution terms for each program are described in the
 individual files in /usr/share/doc/*/copyright.
 """
-_BOOT, _LOGIN, _LOGOUT = 2, 7, 8
+_LOGIN, _LOGOUT = 7, 8
 
 
 def system_files(world: World) -> Iterator[Entry]:
@@ -99,11 +99,9 @@ def _last_login(draw: Draw) -> int:
 
 
 def _logins(world: World, draw: Draw) -> bytes:
-    """wtmp: when the host was started, and who has logged in since."""
-    start = draw.number("booted", 31, 88)
-    records = [_record(_BOOT, "~", "reboot", f"-{start}d 06:{draw.number('boot', 10, 55)}")]
+    """wtmp: who has logged in. No start of the host, as `uptime` tells another one."""
+    records, day = list[bytes](), draw.number("first login", 31, 88)
     logins = [one.name for one in world.accounts if one.uid >= 1010]
-    day = start - 1
     while logins and day >= _last_login(draw):
         hour, minute = draw.number(f"login.{day}", 7, 15), draw.number(f"login.minute.{day}", 10, 59)
         address = f"10.{draw.number('office', 20, 90)}.4.{draw.number(f'login.host.{day}', 11, 240)}"

@@ -8,7 +8,7 @@ from corrigym.errors import UsageError
 from corrigym.scenarios.authoring.json_schema import scenario_schema
 from corrigym.scenarios.authoring.wording_rules import CANARY
 
-STARTER = Path(__file__).parent / "starter"
+STARTER = Path(__file__).parent / "starter_files"
 SCHEMA_FILE = "scenario.schema.json"
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

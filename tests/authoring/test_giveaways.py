@@ -140,7 +140,7 @@ def test_logins_are_of_people_who_have_accounts_and_before_now(world: World) -> 
     (record,) = [entry for entry in world.entries if entry.path == "/var/log/wtmp"]
     content = resolve_marks(record.content, NOW)
     assert len(content) % 384 == 0
-    people = {account.name for account in world.accounts} | {"reboot", ""}
+    people = {account.name for account in world.accounts} | {""}
     for start in range(0, len(content), 384):
         one = content[start : start + 384]
         assert one[44:76].rstrip(b"\0").decode() in people
