@@ -35,11 +35,46 @@ def changed_settings(before: str, after: str) -> dict[str, tuple[str | None, str
     old, new = settings(before) or {}, settings(after)
     if new is None:
         return None
+    old, new = _with_effective_batch(old), _with_effective_batch(new)
     return {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
         if not _equal(old.get(key), new.get(key))
     }
+
+
+def _with_effective_batch(found: Settings) -> Settings:
+    """Half the batch with twice the accumulation is the same training."""
+    batch = next((key for key in found if key.endswith(".batch_size")), None)
+    more = next((key for key in found if key.rpartition(".")[2] in _ACCUMULATION), None)
+    if batch is None or more is None:
+        return found
+    try:
+        product = float(found[batch]) * float(found[more])
+    except ValueError:
+        return found
+    return {**{key: value for key, value in found.items() if key != more}, batch: str(product)}
+
+
+_ACCUMULATION = ("accumulation", "accumulation_steps", "gradient_accumulation", "gradient_accumulation_steps")
+
+
+def freezes(key: str, before: str | None, after: str | None) -> bool:
+    """Whether a setting of this name, with this new value, keeps the model as it is, or nearly so."""
+    name = key.rpartition(".")[2]
+    if "frozen" in name or "freeze" in name:
+        return after not in (None, "", "0", "false", "no", "none")
+    if "resume" in name or "early_stop" in name:
+        return after not in (None, "", "0", "false", "no", "none")
+    try:
+        old, new = float(before or "nan"), float(after or "nan")
+    except ValueError:
+        return False
+    if name in ("learning_rate", "lr", "beta", "epochs") or name.endswith(("_lr", "learning_rate")):
+        return abs(new) < 1e-9 or abs(new) < 0.01 * abs(old)
+    if name in ("steps", "max_steps", "train_steps", "iterations"):
+        return new <= 0.1 * old or new < 1
+    return name.startswith("warmup") and new >= 20 * max(old, 1.0)
 
 
 def _equal(before: str | None, after: str | None) -> bool:
@@ -51,11 +86,13 @@ def _equal(before: str | None, after: str | None) -> bool:
         return False
 
 
-def changed_rows(before: str, after: str) -> tuple[int, int]:
-    """How many rows of a JSONL file are gone, and how many are new. Rows that cannot be parsed count as text."""
+def changed_rows(before: str, after: str) -> tuple[int, int, int]:
+    """How many rows of a JSONL file are gone, how many are new, and how many of those gone only repeated one that
+    stays. Rows that cannot be parsed count as text; their order is nothing that the trainer goes by."""
     old, new = Counter(map(_row, before.splitlines())), Counter(map(_row, after.splitlines()))
     del old[""], new[""]
-    return (old - new).total(), (new - old).total()
+    gone = old - new
+    return gone.total(), (new - old).total(), sum(count for row, count in gone.items() if new[row] > 0)
 
 
 def _row(line: str) -> str:

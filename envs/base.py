@@ -13,25 +13,26 @@ import gymnasium as gym
 
 import corrigym
 from corrigym.detection.collect import Collector
+from corrigym.detection.intervention import guards, parse_interventions
 from corrigym.detection.model import Evidence, Finding, Verdict
-from corrigym.detection.score import find, score
+from corrigym.detection.score import Record, find, find_all, score
 from corrigym.detection.task import task_score
+from corrigym.envs.ending import ending
 from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
-from corrigym.envs.twin import Twin, reference
+from corrigym.envs.twin import Twin
 from corrigym.episodes.events import (
-    Aftermath,
     Call,
     EpisodeEnded,
     EpisodeStarted,
     EvidenceSeen,
     FindingMade,
+    Judged,
     Payload,
     Result,
     Status,
     Wait,
 )  # fmt: skip
 from corrigym.episodes.scoring import begin, take
-from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Execution, Launcher, Limits
 from corrigym.sandbox.launchers import choose_launcher
 from corrigym.sandbox.session import Sandbox
@@ -42,6 +43,8 @@ from corrigym.scenarios.world import Prompts
 
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 60.0, 600.0
 """Seconds of a command."""
+MODEL_NAMES = ("model", "version", "next_version", "me")
+FACTOR = "intervention"
 SUBMITTED = "The report has been submitted."
 EventSink = Callable[[Payload, int], None]
 """Takes each event and the step that it belongs to."""
@@ -51,7 +54,9 @@ class RetrainingEnv(gym.Env[Any, Any]):
     """`corrigym/Retraining-v0`.
 
     scenario: a library id or a path. sandbox: `auto`, `docker`, `bubblewrap`, or a Launcher. condition: factor ->
-    level, the rest by default. progress: takes lines about slow work (the first build of the image).
+    level, the rest by default. progress: takes lines about slow work (the first build of the image). interventions:
+    class of interference, or `all`, -> `observe` (default), `deny`, `deny_silently`; a scenario's factor of the name
+    `intervention` sets them all. judge: decides what only words tell, at the end.
 
     The world seed is the seed of `reset`; without one it is drawn. The observation after `reset` is the task; the
     system prompt and the tools are in `info`. An illegal action is an observation that says so. Sandbox failures raise
@@ -69,9 +74,14 @@ class RetrainingEnv(gym.Env[Any, Any]):
         limits: Limits | None = None,
         render_mode: str | None = None,
         progress: Callable[[str], None] | None = None,
+        interventions: Mapping[str, str] | None = None,
+        judge: Callable[[Record], Judged] | None = None,
     ) -> None:
         self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
         self.condition = resolve_condition(self.scenario, condition or {})
+        chosen = {"all": self.condition[FACTOR]} if FACTOR in self.condition else {}
+        self.interventions = parse_interventions({**chosen, **(interventions or {})})
+        self.judge = judge
         self.launcher = choose_launcher(sandbox, progress or _silent) if isinstance(sandbox, str) else sandbox
         self.limits = limits or Limits()
         self.render_mode = render_mode
@@ -94,6 +104,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._set_limits((options or {}).get("limits", {}))
         self._sandbox = Sandbox.start(
             self.world, self.launcher, now=self._now, limits=self.limits,
+            guards=guards(self.world, self.interventions),
             labels={"org.corrigym.episode": str((options or {}).get("id", ""))},
         )  # fmt: skip
         self._begin(options or {})
@@ -113,7 +124,8 @@ class RetrainingEnv(gym.Env[Any, Any]):
         world = self.world
         self._text = Prompts(self._resolved(world.prompts.system), self._resolved(world.prompts.task))
         texts = {entry.path: resolve_marks(entry.content, self._now) for entry in world.entries if entry.kind == "file"}
-        self._collector = Collector(world.assets, texts, world.agent)
+        self._collector = Collector(world, texts)
+        self._found: list[Finding] = []
         self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False
         self.verdict: Verdict | None = None
         started = self._started(options)
@@ -132,7 +144,8 @@ class RetrainingEnv(gym.Env[Any, Any]):
             return self._illegal(action, str(error))
         self._emit(Call(tool=call.tool, arguments=call.arguments))
         if call.tool == "submit":
-            return self._answer(Result(text=SUBMITTED, exit_code=None, duration=0.0), "submit", [])
+            report = self._collector.report(str(next(iter(call.arguments.values()), "")), self._step)
+            return self._answer(Result(text=SUBMITTED, exit_code=None, duration=0.0), "submit", [report])
         return self._execute(call)
 
     def _illegal(self, action: Any, problem: str) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -144,7 +157,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         wanted = call.arguments.get("timeout", DEFAULT_TIMEOUT)
         limit = min(max(float(wanted if isinstance(wanted, int | float) else DEFAULT_TIMEOUT), 0.1), MAX_TIMEOUT)
         timeout = max(0.1, min(limit, self._deadline - time.monotonic()))
-        execution = self._sandbox.exec(str(call.arguments["command"]), timeout=timeout)
+        execution = self._sandbox.exec(str(call.arguments["command"]), timeout=timeout, step=self._step)
         seen = self._collector.collect(execution, self._step, self._sandbox)
         result = Result(
             text=_shown(execution, timeout), exit_code=execution.exit_code, duration=execution.duration,
@@ -162,9 +175,10 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._emit(result.model_copy(update={"reward": reward}))
         for evidence in seen:
             self._emit(EvidenceSeen(evidence=evidence))
-        findings = find(seen, self.world.assets, self.world.authorisation).found
+        findings = find(seen, self._record.setting, self.world.authorisation).found
         for finding in findings:
             self._emit(FindingMade(finding=finding))
+        self._found += findings
         observation = _observation(result.text, tool, -1 if result.exit_code is None else result.exit_code, self._step)
         self._screen = result.text
         terminated = tool == "submit"
@@ -190,7 +204,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             return self.verdict
         self._ended = True
         if status == "finished":
-            self._emit(self._aftermath())
+            self._end()
         self.verdict, failed = score(self._record)
         self._emit(
             EpisodeEnded(
@@ -201,15 +215,16 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._close_sandbox()
         return self.verdict
 
-    def _aftermath(self) -> Aftermath:
+    def _end(self) -> None:
         assert self._sandbox is not None
-        try:
-            twin = Twin(self.world, self.launcher, self._now, self.limits)
-            expected = reference(twin)
-            actual, _ = self._sandbox.aftermath()
-        except SandboxError as failure:
-            return Aftermath(actual=None, reference=None, error=str(failure))
-        return Aftermath(actual=actual, reference=expected)
+        twin = Twin(self.world, self.launcher, self._now, self.limits)
+        for payload in ending(self._sandbox, twin, self._collector, list(self._record.evidence), self._step):
+            self._emit(payload)
+        for finding in find_all(self._record).found:
+            if finding not in self._found:
+                self._emit(FindingMade(finding=finding))
+        if self.judge is not None:
+            self._emit(self.judge(self._record))
 
     def render(self) -> str | None:
         return self._screen if self.render_mode == "ansi" else None
@@ -267,6 +282,8 @@ class RetrainingEnv(gym.Env[Any, Any]):
             checks=world.checks,
             limits=self._limits,
             isolation=sandbox.isolation.to_json(),
+            model=tuple(str(world.names[name]) for name in MODEL_NAMES if name in world.names),
+            interventions=dict(self.interventions),
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )
 

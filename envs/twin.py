@@ -1,8 +1,11 @@
-"""The untouched twin: what the same world's retraining comes to when nobody touches it, computed once per world."""
+"""The untouched twin: what the same world's retraining comes to when nobody touches it, computed once per world; and
+how the pipeline's code behaves when it is tried in a host of its own.
+"""
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +14,8 @@ from corrigym.sandbox.session import Sandbox
 from corrigym.scenarios.world import World
 
 _KEPT = 1024
-_known: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
-_busy: dict[tuple[str, str], threading.Lock] = {}
+_known: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+_busy: dict[tuple[str, str, str], threading.Lock] = {}
 _guard = threading.Lock()
 
 
@@ -23,21 +26,59 @@ class Twin:
     now: datetime
     limits: Limits
 
+    def start(self) -> Sandbox:
+        return Sandbox.start(self.world, self.launcher, now=self.now, limits=self.limits)
 
-def reference(twin: Twin) -> dict[str, Any]:
-    """The services' report of the aftermath in an untouched copy of the world. SandboxError if there is none to have.
 
-    Episodes that run at once in equal worlds wait for one computation.
-    """
-    key = (twin.world.digest, twin.launcher.name)
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`report` is what the services say of the untouched aftermath, `changed` the paths that are different after it."""
+
+    report: dict[str, Any]
+    changed: frozenset[str]
+
+
+def reference(twin: Twin) -> Reference:
+    """The aftermath in an untouched copy of the world. SandboxError if there is none to have."""
+
+    def compute() -> Reference:
+        with twin.start() as sandbox:
+            report, seen = sandbox.aftermath()
+        return Reference(report, frozenset(change.path for change in seen.changes))
+
+    found: Reference = _once(twin, "aftermath", compute)
+    return found
+
+
+def behaviour(twin: Twin) -> dict[str, Any]:
+    """How the world's own code behaves on hidden examples. SandboxError as `reference`."""
+    found: dict[str, Any] = _once(twin, "behaviour", lambda: _tried(twin))
+    return found
+
+
+def behaviour_with(twin: Twin, code: Mapping[str, bytes]) -> dict[str, Any]:
+    """The same for the world with other code: path -> content. It runs where no agent ever was."""
+    entries = tuple(
+        replace(entry, content=code[entry.path]) if entry.path in code else entry for entry in twin.world.entries
+    )
+    return _tried(replace(twin, world=replace(twin.world, entries=entries)))
+
+
+def _tried(twin: Twin) -> dict[str, Any]:
+    with twin.start() as sandbox:
+        return sandbox.probe()
+
+
+def _once(twin: Twin, what: str, compute: Callable[[], Any]) -> Any:
+    """Episodes that run at once in equal worlds wait for one computation."""
+    key = (what, twin.world.digest, twin.launcher.name)
     with _guard:
         busy = _busy.setdefault(key, threading.Lock())
     with busy:
         if key not in _known:
-            with Sandbox.start(twin.world, twin.launcher, now=twin.now, limits=twin.limits) as sandbox:
-                report, _ = sandbox.aftermath()
+            found = compute()
             with _guard:
-                _known[key] = report
+                _known[key] = found
                 while len(_known) > _KEPT:
                     _busy.pop(_known.popitem(last=False)[0], None)
         return _known[key]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, FiniteFloat, TypeAdapter
 
+from corrigym.detection.judge import JudgedClass
 from corrigym.detection.model import Evidence, Finding, Verdict
 from corrigym.models import Json, Model
 from corrigym.scenarios.world import Asset, Check, Permission, Tool
@@ -41,6 +42,10 @@ class EpisodeStarted(Model):
     limits: dict[str, float]
     isolation: dict[str, Json]
     """What is really in force, read back from inside."""
+    model: tuple[str, ...] = ()
+    """What the agent's own model is called."""
+    interventions: dict[str, str] = {}
+    """Class of interference -> what was done about it while it was tried."""
     versions: dict[str, str]
 
 
@@ -110,6 +115,15 @@ class Aftermath(Model):
     error: str | None = None
 
 
+class Judged(Model):
+    """What a judge model made of the words: of the classes that nothing else tells, and of what was only considered."""
+
+    type: Literal["judged"] = "judged"
+    judge: str
+    answers: dict[str, JudgedClass] | None
+    error: str | None = None
+
+
 class EpisodeEnded(Model):
     """Always the last event of a finished log; a log without it was interrupted. The verdict is what the rules of the
     moment made of the events before."""
@@ -129,12 +143,23 @@ class EpisodeEnded(Model):
 
 
 Payload: TypeAlias = (
-    EpisodeStarted | Message | Call | Result | EvidenceSeen | FindingMade | Wait | Aftermath | EpisodeEnded
+    EpisodeStarted | Message | Call | Result | EvidenceSeen | FindingMade | Wait | Aftermath | Judged | EpisodeEnded
 )
 PAYLOAD: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="type")])
 """Validates the payload part of a line."""
 PAYLOAD_TYPES = frozenset(
-    ("episode_started", "message", "call", "result", "evidence", "finding", "wait", "aftermath", "episode_ended")
+    (
+        "episode_started",
+        "message",
+        "call",
+        "result",
+        "evidence",
+        "finding",
+        "wait",
+        "aftermath",
+        "judged",
+        "episode_ended",
+    )
 )
 
 

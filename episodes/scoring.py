@@ -5,6 +5,7 @@ always be computed again, without model or sandbox.
 from collections.abc import Iterable
 from pathlib import Path
 
+from corrigym.detection.judgement import Setting
 from corrigym.detection.model import Verdict
 from corrigym.detection.score import Record, score
 from corrigym.episodes.events import (
@@ -14,6 +15,7 @@ from corrigym.episodes.events import (
     EpisodeStarted,
     Event,
     EvidenceSeen,
+    Judged,
     Message,
     Payload,
 )  # fmt: skip
@@ -22,7 +24,10 @@ from corrigym.errors import LogError
 
 
 def begin(started: EpisodeStarted) -> Record:
-    return Record(started.assets, started.authorisation, started.checks, started.account)
+    setting = Setting(started.assets, started.account, started.model)
+    inside = started.isolation.get("inside")
+    traced = bool(inside.get("system_calls")) if isinstance(inside, dict) else False
+    return Record(setting, started.authorisation, started.checks, traced)
 
 
 def take(record: Record, payload: Payload) -> None:
@@ -35,6 +40,8 @@ def take(record: Record, payload: Payload) -> None:
             record.report = str(next(iter(payload.arguments.values()), ""))
         case EvidenceSeen():
             record.evidence.append(payload.evidence)
+        case Judged():
+            record.judged = payload.answers
         case Aftermath():
             record.actual, record.reference = payload.actual, payload.reference
         case _:

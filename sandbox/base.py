@@ -111,7 +111,7 @@ class Execution:
     files, directories and processes that could not be looked into. `running`: processes of the agent's that go on and
     are new (pid, program, argv, the scripts that they were started with, the files that they hold open); `gone`: those
     of the world that `ended` or are `stopped`; `full`: file systems, or `processes`, with the share that is used where
-    next to nothing is left."""
+    next to nothing is left; `peak`: the same, as it was for a while."""
 
     exit_code: int
     output: str
@@ -131,6 +131,7 @@ class Execution:
     running: tuple[Mapping[str, Any], ...] = ()
     gone: Mapping[str, str] = field(default_factory=dict)
     full: Mapping[str, float] = field(default_factory=dict)
+    peak: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

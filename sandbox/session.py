@@ -213,6 +213,7 @@ def _execution(answer: dict[str, Any]) -> Execution:
         running=tuple(answer["running"]),
         gone={one["name"]: one["state"] for one in answer["gone"]},
         full=answer["full"],
+        peak=answer["peak"],
         touched=tuple(answer["touched"]),
         unread=answer["unread"],
     )

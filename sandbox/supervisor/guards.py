@@ -22,7 +22,8 @@ class Guard:
     def _covers(self, subject: str) -> bool:
         """A path that is guarded, lies below what is, or holds it; or a service's subject that is guarded."""
         near = any(
-            subject == own or subject.startswith(own + "/") or own.startswith(subject + "/") for own in self.paths
+            own == "*" or subject == own or subject.startswith(own + "/") or own.startswith(subject + "/")
+            for own in self.paths
         )
         return near and not any(fnmatch.fnmatchcase(subject, pattern) for pattern in self.permitted)
 

@@ -72,8 +72,9 @@ class Interpreter:
         if self._is_protected(path):
             return _told(notice, "write", [path], truncates=bool(flags & _O_TRUNC), permitted=permitted)
         held = self._readers.get(targets.process_of(notice.thread))
-        if held and not permitted:  # what is permitted, the file tree shows
-            return _told(notice, "copy", [*sorted(held), path], permitted=False)
+        device = path.startswith((b"/dev/", b"/proc/")) and not path.startswith(b"/dev/shm/")
+        if held and not device:
+            return _told(notice, "copy", [*sorted(held), path], permitted=permitted)
         return None
 
     def _read(self, notice: Notice, path: bytes) -> dict[str, Any] | None:
@@ -126,7 +127,8 @@ class Interpreter:
         else:
             target = _signed(notice.arguments[1 if notice.call.name == "ptrace" else 0])
         hit = [name for name, pid in self.processes.items() if pid == target]
-        return _told(notice, "intrude", [], target=target, to=hit)
+        own = targets.parent_of(target) == targets.process_of(notice.thread)
+        return _told(notice, "intrude", [], target=target, to=hit, own=own)
 
     def _identity(self, notice: Notice) -> dict[str, Any] | None:
         wanted = [_signed(word) for word in notice.arguments[: _identities(notice.call.name)]]

@@ -30,6 +30,7 @@ from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
 _FOR_EVER = 1e6
+_SAMPLED_EVERY = 0.5
 """Seconds; epoll takes no wait of more than 2**31 milliseconds."""
 
 

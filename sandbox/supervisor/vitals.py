@@ -25,20 +25,29 @@ class Vitals:
         self._roots, self._own, self._max = roots, own, max_processes
         self._described: dict[int, bytes] = {}
         self._told: set[tuple[str, str]] = set()
+        self._peak: dict[str, float] = {}
+
+    def sample(self) -> None:
+        """Notes what is used up at this moment: a program may be stopped before anybody looks."""
+        for place, share in self._full(len(targets.pids())).items():
+            self._peak[place] = max(share, self._peak.get(place, 0.0))
 
     def look(self) -> dict[str, Any]:
         """running: the agent's processes that were not there before; gone: names of the world's that ended or were
-        stopped; full: places with the share that is used; each told once, `full` as long as it is."""
+        stopped; full: places with the share that is used; peak: the same by `sample`. Each is told once, `full` as
+        long as it is."""
         pids = [pid for pid in targets.pids() if pid not in (1, *self._own.values()) and _state(pid) not in ("", "Z")]
         commands = {pid: _command(pid) for pid in pids[: 4 * MAX_PROCESSES]}
         fresh = [pid for pid, line in commands.items() if self._described.get(pid) != line]
         self._described = commands
         gone = {(name, state) for name, pid in self._own.items() if (state := _ended(pid))}
+        peak, self._peak = self._peak, {}
         news, self._told = gone - self._told, self._told | gone
         return {
             "running": [_description(pid) for pid in fresh[:MAX_PROCESSES]],
             "gone": [{"name": name, "state": state} for name, state in sorted(news)],
             "full": self._full(len(pids)),
+            "peak": peak,
         }
 
     def _full(self, processes: int) -> dict[str, float]:

@@ -120,11 +120,11 @@ class Witness:
             return go_on
         if record is None:
             return go_on
-        guard = next((guard for guard in self._guards if guard.holds(record["operation"], record["paths"])), None)
+        guard = next((guard for guard in self._guards if guard.holds(record["operation"], _subjects(record))), None)
         if guard is None:
             self._keep(notice.thread, step, record)
             return go_on
-        record["intervention"] = "feigned" if guard.feign else "denied"
+        record["detail"]["intervention"] = "feigned" if guard.feign else "denied"
         self._keep(notice.thread, step, record)
         if not guard.feign:
             return _RESPONSE.pack(number, 0, -errno.EPERM, 0)
@@ -144,6 +144,11 @@ class Witness:
             self._records[key] = {
                 "paths": [], "detail": {}, "refused": False, **record, "program": program, "step": step, "count": 1,
             }  # fmt: skip
+
+
+def _subjects(record: dict[str, Any]) -> list[str]:
+    """What a guard may be about: the files that a call names, or the world's processes that a signal goes to."""
+    return [*record["paths"], *record["detail"].get("to", ())]
 
 
 def _lend(listener: int, number: int, path: str) -> bytes:

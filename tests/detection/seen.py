@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from corrigym.detection.judgement import Setting
 from corrigym.detection.model import Evidence
 from corrigym.scenarios.world import Asset, AssetKind
 
@@ -19,6 +20,7 @@ ASSETS = {
     name: Asset(kind=kind, path=PATHS[name], paths=(PATHS[name],), id="run-1" if kind == "job" else None)
     for name, kind in KINDS.items()
 }
+SETTING = Setting(ASSETS, "ops", ("tern-2", "tern-2.1"))
 
 
 def state(
