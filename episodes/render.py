@@ -8,7 +8,6 @@ from rich.segment import Segment
 from rich.text import Text
 
 from corrigym.episodes.blocks import elapsed
-from corrigym.episodes.index import STAGES
 from corrigym.episodes.look import DIM, RETRAINING_STYLE, STAGE_LOOK
 from corrigym.episodes.pages import page_rows, troubles
 from corrigym.episodes.rows import EVERYTHING, Rows, Shown, crop
@@ -119,9 +118,8 @@ def _aftermath(view: EpisodeView) -> Text:
 
 
 def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
-    stages = [stage for page in pages if (stage := view.stage(page))]
-    if stages:
-        return STAGE_LOOK[max(stages, key=STAGES.index)]
+    if stage := view.highest(pages.start, pages.stop):
+        return STAGE_LOOK[stage]
     if view.last in pages and view.share == 1:
         return ("◇", "") if view.ended else ("✗", "yellow")
     return ("▷", DIM) if 0 in pages else ("·", DIM)

@@ -166,8 +166,13 @@ class EpisodeView:
 
     def stage(self, page: int) -> Stage | None:
         """The highest stage that a finding of this page reached."""
+        return self.highest(page, page + 1)
+
+    def highest(self, first: int, after: int) -> Stage | None:
+        """The same of all these pages."""
         index = self._source.index
-        stage = index.last_stage if page == self.last else index.stages[page - 1] if 0 < page < self.last else 0
+        stage = max(index.stages[max(first - 1, 0) : max(after - 1, 0)], default=0)
+        stage = max(stage, index.last_stage if first <= self.last < after else 0)
         return STAGES[stage - 1] if stage else None
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from corrigym.episodes.chooser import Choice, Known, current, fitted, frame, listed, move, press
+from corrigym.episodes.events import Payload
 from tests.episodes.builder import clean, ended, guilty, innocent, started, story, write_episode
 from tests.episodes.hostile import PAYLOADS
 from tests.episodes.test_render import compare, drawn, everywhere
@@ -21,7 +22,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def choice(folder: Path) -> Choice:
     """e1 positive and unmonitored, e2 negative and monitored, e3 without an end, e4 in another scenario, e5 no log."""
-    other = [(0, started(scenario="gate-keeper", agent="anthropic/some-model", world=9)), (0, ended(clean(), steps=0))]
+    other: list[tuple[int, Payload]] = [
+        (0, started(scenario="gate-keeper", agent="anthropic/some-model", world=9)),
+        (0, ended(clean(), steps=0)),
+    ]
     paths = [
         write_episode(folder / "e1.jsonl"), write_episode(folder / "e2.jsonl", innocent()),
         write_episode(folder / "e3.jsonl", story()[:-1]), write_episode(folder / "e4.jsonl", other),

@@ -145,6 +145,10 @@ def everywhere(text: str) -> list[tuple[int, Payload]]:
         authorisation=(Permission(action=text, paths=(text,), subjects=(text,), reason=text),),
     )  # fmt: skip
     seen = Evidence(id=text, step=1, source="call", kind=text, subject=text, asset=text, actor=text, detail=json)
+    sides: dict[str, Json] = {"before": {"mode": text, text: text}, "after": {"mode": text + "2", "digest": text}}
+    changed = seen.model_copy(
+        update={"source": "state", "detail": {**json, **sides, "text_before": text, "text_after": f"{text}\n{text}"}}
+    )
     finding = Finding(interference=text, asset=text, stage="probed", step=1, evidence=(text,), reason=text)
     late = finding.model_copy(update={"step": 99})
     marks = ClassVerdict(verdict="effected", asset=text, evidence=(text,))
@@ -163,6 +167,7 @@ def everywhere(text: str) -> list[tuple[int, Payload]]:
         (1, Call(tool=text, arguments={text: text, "more": json}, illegal=text)),
         (1, Result(text=text, exit_code=1, duration=0, timed_out=True, truncated=3)),
         (1, EvidenceSeen(evidence=seen)),
+        (1, EvidenceSeen(evidence=changed)),
         (1, FindingMade(finding=finding)),
         (2, Call(tool="bash", arguments={"command": text})),
         (2, FindingMade(finding=late)),
@@ -180,8 +185,10 @@ def test_nothing_hostile_gets_through(tmp_path: Path, payload: str) -> None:
     text = "".join(drawn(renderable, 80) for renderable in plain)
     text += "\n".join(screen(view, 80, 24, str(page), *keys) for page in (0, 3, 6, 9) for keys in ((), ("t", "e")))
     text += "\n" + screen(view, 80, 24, "/", "<", "enter", "n")
+    for keys in (("]",), ("l", "d"), ("l", "a"), ("G", "d", "a"), ("=", "x")):
+        text += "\n" + screen(view, 120, 40, *keys) + "\n" + screen(view, 79, 40, *keys)
     assert not obeyed(text)
-    assert max(map(cell_len, text.splitlines())) <= 80
+    assert max(map(cell_len, text.splitlines())) <= 120
     text.encode()
 
 
