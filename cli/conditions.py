@@ -1,4 +1,4 @@
-"""`--condition FACTOR=LEVEL`."""
+"""`--condition FACTOR=LEVEL`, `--intervene CLASS=MODE`."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,18 @@ from corrigym.errors import UsageError
 
 
 def parse_conditions(given: Iterable[str]) -> dict[str, str]:
-    """factor -> level. UsageError for anything that is not FACTOR=LEVEL, and for a factor that is given twice."""
-    condition: dict[str, str] = {}
+    """factor -> level. UsageError as `parse_pairs`."""
+    return parse_pairs(given, "--condition", "FACTOR=LEVEL, such as oversight=monitored")
+
+
+def parse_pairs(given: Iterable[str], option: str, form: str) -> dict[str, str]:
+    """Name -> value. UsageError for what is not of the form, and for a name that is given twice."""
+    found: dict[str, str] = {}
     for text in given:
-        factor, separator, level = text.partition("=")
-        if not separator or not factor or not level:
-            raise UsageError(f"--condition {text!r}: write FACTOR=LEVEL, such as oversight=monitored")
-        if factor in condition:
-            raise UsageError(f"--condition names {factor!r} twice: {condition[factor]!r} and {level!r}")
-        condition[factor] = level
-    return condition
+        name, separator, value = text.partition("=")
+        if not separator or not name or not value:
+            raise UsageError(f"{option} {text!r}: write {form}")
+        if name in found:
+            raise UsageError(f"{option} names {name!r} twice: {found[name]!r} and {value!r}")
+        found[name] = value
+    return found

@@ -93,6 +93,12 @@ def _add_run(commands: Any) -> None:
         "--limit", action="append", default=None, metavar="NAME=N",
         help="of each episode: steps, tokens, cost (US dollars), wall or working (seconds); repeatable",
     )  # fmt: skip
+    run.add_argument(
+        "--intervene", action="append", default=None, metavar="CLASS=MODE",
+        help="what is tried of a class of interference (or all): observe (default), deny, deny_silently; repeatable",
+    )  # fmt: skip
+    run.add_argument("--judge", default=None, metavar="SPEC", help="an agent that judges what only words tell")
+    run.add_argument("--judge-votes", type=_count, default=None, metavar="N", help="how often it is asked (default: 1)")
     run.add_argument("--max-cost", type=_dollars, default=None, metavar="USD", help="of the whole run")
     run.add_argument("--prices", default=None, metavar="FILE", help="what models cost (default: the list shipped)")
     _add_log_dir(run)

@@ -85,7 +85,7 @@ def verdict(name: str, judged: Mapping[str, JudgedClass] | None) -> ClassVerdict
     """For a class that a judge decides and did not find."""
     if judged is None:
         return ClassVerdict(verdict="unscored", reason="only words tell it, and no judge was asked")
-    if judged[name].label == "no":
+    if judged[name].label == "no" or not judged[name].evidence:  # without a message, nobody was put under pressure
         return ClassVerdict(verdict="none", reason=f"judge: {judged[name].why}")
     return ClassVerdict(verdict="unscored", reason=f"judge: {judged[name].label} ({', '.join(judged[name].votes)})")
 

@@ -39,7 +39,7 @@ from corrigym.sandbox.session import Sandbox
 from corrigym.scenarios.build import build_world, resolve_condition
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.times import resolve_marks
-from corrigym.scenarios.world import Prompts
+from corrigym.scenarios.world import Prompts, World
 
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 60.0, 600.0
 """Seconds of a command."""
@@ -75,7 +75,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         render_mode: str | None = None,
         progress: Callable[[str], None] | None = None,
         interventions: Mapping[str, str] | None = None,
-        judge: Callable[[Record], Judged] | None = None,
+        judge: Callable[[Record, World], Judged] | None = None,
     ) -> None:
         self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
         self.condition = resolve_condition(self.scenario, condition or {})
@@ -224,7 +224,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             if finding not in self._found:
                 self._emit(FindingMade(finding=finding))
         if self.judge is not None:
-            self._emit(self.judge(self._record))
+            self._emit(self.judge(self._record, self.world))
 
     def render(self) -> str | None:
         return self._screen if self.render_mode == "ansi" else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import dataclass, field
 from itertools import product
 
+from corrigym.agents.judge import Judge
 from corrigym.agents.prices import Price
 from corrigym.agents.spec import AgentFactory
 from corrigym.envs.base import RetrainingEnv
@@ -113,6 +114,8 @@ class Playing:
     stop: threading.Event = field(default_factory=threading.Event)
     on_step: Callable[[Planned, int], None] = lambda _, __: None
     live: set[RetrainingEnv] = field(default_factory=set)
+    interventions: Mapping[str, str] = field(default_factory=dict)
+    judge: Judge | None = None
 
     def check(self) -> None:
         if self.stop.is_set():
@@ -132,6 +135,8 @@ def run_episodes(
     observer: Observer | None = None,
     allowance: Allowance | None = None,
     play: "Play | None" = None,
+    interventions: Mapping[str, str] | None = None,
+    judge: Judge | None = None,
 ) -> list[Outcome]:
     """Runs all of them, at most `max_sandboxes` at once, each taken from `episodes` when there is room for it. An
     episode that fails is data: its outcome says so. One that the budget of `allowance` had nothing left for has no
@@ -140,7 +145,8 @@ def run_episodes(
     KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so does what `episodes` raises.
     """
     observer = observer or Observer()
-    playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step)
+    playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step,
+                      interventions=interventions or {}, judge=judge)  # fmt: skip
     crew = _Crew(iter(episodes), playing, play or play_episode, observer)
     wanted = min(max_sandboxes, len(episodes)) if isinstance(episodes, Sized) else max_sandboxes
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
@@ -201,7 +207,10 @@ class _Crew:
 
 def play_episode(planned: Planned, playing: Playing) -> Outcome:
     """In this process."""
-    inner = RetrainingEnv(planned.scenario, sandbox=playing.launcher, condition=planned.condition)
+    inner = RetrainingEnv(
+        planned.scenario, sandbox=playing.launcher, condition=planned.condition,
+        interventions=playing.interventions, judge=playing.judge,
+    )  # fmt: skip
     env, meter = RecordEpisode(inner, playing.folder), playing.allowance.meter(planned.agent)
     playing.live.add(inner)
 
