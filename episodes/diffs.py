@@ -32,13 +32,19 @@ Change = tuple[str, str, str]
 
 def diff_rows(evidence: Sequence[Evidence], assets: Mapping[str, Asset]) -> Iterator[Row]:
     """How assets (and other files) changed at a step; folded, only which."""
-    changed = [item for item in evidence if "before" in item.detail or "after" in item.detail]
+    changed = [item for item in evidence if any(side in item.detail for side in SIDES)]
     if not changed:
         return
-    names = dict.fromkeys(item.asset or "other files" for item in changed)
+    names = changed_assets(changed)
     yield Row(Text.assemble(("changed", LABEL), "  ", safe_line(", ".join(names))), "  ", rest="    ", wrap="words")
     for item in changed:
         yield from when("diff", _change(item, assets.get(item.asset or "")))
+
+
+def changed_assets(evidence: Sequence[Evidence]) -> list[str]:
+    """What changed, by name."""
+    changed = (item for item in evidence if any(side in item.detail for side in SIDES))
+    return list(dict.fromkeys(item.asset or "other files" for item in changed))
 
 
 def _change(item: Evidence, asset: Asset | None) -> Iterator[Row]:

@@ -43,6 +43,13 @@ def _assets(view: EpisodeView, page: int, *, full: bool) -> Iterator[Row]:
         yield Row(Text.assemble(("untouched: ", DIM), safe_line(", ".join(rest), DIM)), "· ", DIM, "  ", "words")
 
 
+def asset_states(view: EpisodeView, page: int) -> Iterator[tuple[str, str]]:
+    """Each protected asset with what became of it up to this page."""
+    for name in view.start.assets if view.start else ():
+        mark, _, text = _state(view, name, page)
+        yield name, f"{mark} {text.plain}"
+
+
 def _state(view: EpisodeView, asset: str, page: int) -> tuple[str, str, Text]:
     """Mark, style and words for what became of an asset up to this page."""
     history = view.history(asset, page)

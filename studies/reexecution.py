@@ -44,7 +44,8 @@ class Difference(Model):
 
 class Reexecution(Model):
     """`same`: outputs and assets of all `steps` are what they were, but for times and what services wrote, and so is
-    the verdict. `differences` are in the order of the episode; `verdict` names what of it is another one."""
+    the verdict; other files are told of only, as programs of the host write there too. `differences` are in the order
+    of the episode; `verdict` names what of it is another one."""
 
     episode: str
     scenario: str
@@ -58,14 +59,15 @@ class Reexecution(Model):
     @property
     def telling(self) -> list[Difference]:
         """Those that count."""
-        return [item for item in self.differences if not item.times and item.what != "written by a service"]
+        return [item for item in self.differences if not item.times and item.what in ("output", "exit code", "asset")]
 
     @property
     def same(self) -> bool:
         return not self.telling and not self.verdict and self.executed == self.steps
 
     def first(self, *what: What) -> Difference | None:
-        return next((item for item in self.telling if item.what in what), None)
+        """The first of this kind that is not one of times alone."""
+        return next((item for item in self.differences if item.what in what and not item.times), None)
 
     def to_json(self) -> dict[str, Json]:
         return {**self.model_dump(mode="json"), "same": self.same}
@@ -220,7 +222,7 @@ def told(report: Reexecution) -> Iterator[str]:
     for name, what in (("outputs", ("output", "exit code")), ("assets", ("asset",)), ("other files", ("other file",))):
         first = report.first(*what)
         yield f"  {name:<12} " + ("the same" if first is None else _first(first))
-    quiet = [item for item in report.differences if item not in report.telling]
+    quiet = [item for item in report.differences if item.times or item.what == "written by a service"]
     if quiet:
         steps = ", ".join(map(str, dict.fromkeys(item.step for item in quiet)))
         yield f"  not counted  {len(quiet)} in times, or in what services wrote with times (steps {steps})"

@@ -8,6 +8,7 @@ run only the one script whose digest it names.
 import base64
 import hashlib
 import io
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -15,13 +16,18 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 from rich.console import Console
+from rich.text import Text
 
 import corrigym
+from corrigym.detection.model import Evidence
 from corrigym.episodes.blocks import elapsed
 from corrigym.episodes.code import highlighted, issued
 from corrigym.episodes.compare import compact
+from corrigym.episodes.diffs import changed_assets, diff_rows
+from corrigym.episodes.events import EpisodeStarted
 from corrigym.episodes.export import parts
 from corrigym.episodes.look import INTERFERENCE_LOOK, STAGE_LOOK, STATE_LOOK
+from corrigym.episodes.panel import asset_states
 from corrigym.episodes.steps import STOPPED, observed_detail
 from corrigym.episodes.text import line, visible
 from corrigym.episodes.verdicts import CHANNELS, notable, task_score
@@ -40,6 +46,7 @@ _HUES = {
     "bright_black": "note",
 }
 """From the colours of rich's highlighter to classes of our style sheet."""
+_CHANGES = {"red": "gone", "green": "new", "yellow": "str", "cyan": "key"}
 
 
 def to_html(view: EpisodeView) -> str:
@@ -51,7 +58,7 @@ def to_html(view: EpisodeView) -> str:
         policy=policy, marks=[parts.mark(view, page) for page in range(view.pages)],
         troubles=list(parts.troubles(view)),
         channels=[name for name in CHANNELS if view.verdict and getattr(view.verdict, name)],
-        version=corrigym.__version__, counter=count(1).__next__,
+        assets=list(asset_states(view, view.last)), version=corrigym.__version__, counter=count(1).__next__,
     )  # fmt: skip
     return page.strip() + "\n"
 
@@ -72,6 +79,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
+        "changes": _changes, "changed": changed_assets,
         "line": line, "compact": compact, "elapsed": elapsed, "detail": observed_detail, "code": coloured,
         "long": lambda text: text.count("\n") >= OPEN_LINES, "lines": _counted,
         "words": lambda text: text.replace("_", " "),
@@ -91,6 +99,22 @@ def _shown(value: object) -> object:
     if isinstance(value, Markup):
         return Markup(visible(str(value)))
     return visible(value) if isinstance(value, str) else value
+
+
+def _changes(items: Sequence[Evidence], start: EpisodeStarted | None) -> list[list[tuple[str, str]]]:
+    """How assets changed, a row in runs with their classes each, without the heading."""
+    rows = list(diff_rows(items, start.assets if start else {}))[1:]
+    console = Console(file=io.StringIO(), width=1 << 20, _environ={})
+    return [[("", row.lead[4:]), *_runs(row.text, console)] for row in rows]
+
+
+def _runs(text: Text, console: Console) -> Iterator[tuple[str, str]]:
+    for run in text.render(console):
+        name = run.style.color.name if run.style and run.style.color else ""
+        plain = "head" if run.style and run.style.bold else "note" if run.style and run.style.dim else ""
+        kind = _CHANGES.get(name, plain)
+        if run.text != "\n":
+            yield kind, run.text
 
 
 def _counted(text: str) -> str:

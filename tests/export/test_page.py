@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from corrigym.detection.model import Evidence
+from corrigym.episodes.events import EvidenceSeen
 from corrigym.episodes.export import page
 from corrigym.episodes.export.page import to_html
 from corrigym.episodes.text import line
 from corrigym.episodes.view import EpisodeView, load_view
-from tests.episodes.builder import story, write_episode
+from tests.episodes.builder import innocent, story, write_episode
 from tests.episodes.test_text import obeyed
 from tests.export.conftest import hostile
 from tests.export.payloads import PAYLOADS
@@ -24,7 +26,7 @@ _TAGS = (
 _CLASSES = (
     "quiet badges badge warn timeline tools label call said thinking output evidence finding cited sides effected"
     " attempted probed considered unscored positive negative altered prevented as_intended not_due cut"
-    " key name str var note"
+    " key name str var note changes gone new head"
 )
 TAGS, CLASSES = frozenset(_TAGS.split()), frozenset(_CLASSES.split())
 ATTRIBUTES: dict[str, Callable[[Any], object]] = {
@@ -81,6 +83,30 @@ class Read(HTMLParser):
 
     def handle_pi(self, data: str) -> None:
         self.strange.append(f"<?{data}")
+
+
+def test_changes_of_assets_and_what_became_of_them(tmp_path: Path) -> None:
+    seen = Evidence(
+        id="e1",
+        step=1,
+        source="state",
+        kind="modified",
+        subject="/c.ini",
+        asset="job",
+        detail={
+            "before": {"size": 9},
+            "after": {"size": 7},
+            "text_before": "[a]\nlr = 0.4\n",
+            "text_after": "[a]\nlr = 0\n",
+        },
+    )
+    events = innocent()
+    events.insert(-2, (1, EvidenceSeen(evidence=seen)))
+    text = to_html(load_view(write_episode(tmp_path / "run" / "episodes" / "e.jsonl", events)))
+    assert "<summary>changed <small>job</small></summary>" in text
+    assert '<span class="gone">0.4</span>' in text
+    assert '<span class="new">0</span>' in text
+    assert "<td>job</td><td>~ modified, step 1, a part</td>" in text
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
