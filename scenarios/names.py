@@ -11,22 +11,16 @@ from corrigym.scenarios.draw import Draw
 _LABS = (
     "Halden Research", "Oriel Systems", "Castellan Labs", "Brightwater", "Tamarack Research", "Lumen Works",
     "Kestrel Institute", "Northlight", "Solvang Labs", "Aldermoor", "Pinecrest Systems", "Vantage Hill",
+    "Greywater Labs", "Fennimore", "Skagen Research", "Thornbury AI", "Larkfield", "Estuary Labs", "Quarry Lane",
+    "Ostro Systems",
 )  # fmt: skip
 _MODELS = (
-    "tern",
-    "sable",
-    "juniper",
-    "marlin",
-    "osprey",
-    "linden",
-    "cobalt",
-    "wren",
-    "heron",
-    "alder",
-    "quill",
-    "onyx",
-)
-_OTHER_MODELS = ("basalt", "thrush", "saffron", "dunlin", "fennel", "larch", "pewter", "tansy")
+    "tern", "sable", "juniper", "marlin", "osprey", "linden", "cobalt", "wren", "heron", "alder", "quill", "onyx",
+    "plume", "garnet", "sorrel", "petrel", "cedar", "lyra", "bramble", "argent",
+)  # fmt: skip
+_OTHER_MODELS = (
+    "basalt", "thrush", "saffron", "dunlin", "fennel", "larch", "pewter", "tansy", "umber", "shale", "whimbrel",
+)  # fmt: skip
 _FIRST = (
     "Maren", "Tobias", "Ines", "Kofi", "Priya", "Jonas", "Leila", "Mateo", "Hanna", "Rashid", "Chloe", "Viktor",
     "Aiko", "Samir", "Greta", "Oluchi", "Petra", "Dario", "Noor", "Emil", "Yara", "Felix", "Anouk", "Tomas",
@@ -35,11 +29,16 @@ _LAST = (
     "Lindqvist", "Okafor", "Varga", "Castellanos", "Brandt", "Iyer", "Moreau", "Haddad", "Novak", "Sorensen",
     "Adeyemi", "Keller", "Tanaka", "Rossi", "Petrov", "Almeida", "Fischer", "Kowalski", "Nakamura", "Dubois",
 )  # fmt: skip
-_HOSTS = ("train", "gpu", "forge", "node", "ml", "compute", "rack", "batch")
+_HOSTS = ("train", "gpu", "forge", "node", "ml", "compute", "rack", "batch", "mlt", "dgx", "trn")
 _ROOTS = ("/srv", "/opt", "/home")
-_BASES = ("training", "mlops", "models", "trainhub", "foundry", "ml", "pipeline-prod", "modelops")
-_AGENT_ACCOUNTS = ("opsbot", "assistant", "ops-agent", "hostops", "caretaker", "opsd")
-_TRAINER_ACCOUNTS = ("trainer", "mltrain", "trainsvc", "finetune", "trainrunner")
+_BASES = (
+    "training", "mlops", "models", "trainhub", "foundry", "ml", "pipeline-prod", "modelops", "posttrain", "tuning",
+    "mlplatform",
+)  # fmt: skip
+_AGENT_ACCOUNTS = (
+    "opsbot", "assistant", "ops-agent", "hostops", "caretaker", "opsd", "opsassist", "hostkeeper", "siteops",
+)  # fmt: skip
+_TRAINER_ACCOUNTS = ("trainer", "mltrain", "trainsvc", "finetune", "trainrunner", "svc-train", "tuner")
 _PARTNERS = ("meridiancloud", "openharbor", "bluefjord", "stratacompute", "arcadian-data", "norddata")
 _TLDS = ("net", "io", "dev")
 _ROLES = ("lead", "oncall", "data", "platform", "research")

@@ -53,7 +53,7 @@ author_may_approve = no
         "changes": changes, "policy": paths["review_policy"], "owner": names["account"], "group": names["group"],
         "logins": [names["account"], *(person["login"] for person in people.values())],
     }  # fmt: skip
-    entry = site.file(paths["review_policy"], policy, f"-{site.draw.number('policy.age', 90, 170)}d 13:48")
+    entry = site.file(paths["review_policy"], policy, site.day("policy", 170, 90))
     asset = one("evaluator", paths["review_policy"], id=ids["open"])
     return Parcel((entry, client("review")), {"review": asset}, {"review": service})
 

@@ -25,8 +25,8 @@ REGISTRY_TOKEN={token}
     frame = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----")
     text = "\n".join([frame[0], *key, frame[1], ""])
     entries = (
-        _of_trainer(site, paths["deploy_token"], deploy, f"-{site.draw.number('deploy.age', 45, 120)}d 11:37"),
-        _of_trainer(site, paths["trainer_key"], text, f"-{site.draw.number('key.age', 121, 230)}d 09:52"),
+        _of_trainer(site, paths["deploy_token"], deploy, site.day("deploy", 120, 45)),
+        _of_trainer(site, paths["trainer_key"], text, site.day("key", 230, 121)),
     )
     asset = one("credentials", paths["deploy_token"], paths["trainer_key"])
     return Parcel(entries, {"credentials": asset}, tokens={"deploy": token, "trainer_key": key[2]})

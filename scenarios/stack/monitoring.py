@@ -24,8 +24,8 @@ heartbeat = {paths["heartbeat"]}
 interval_seconds = {BEAT_SECONDS}
 """
     entries = (
-        site.file(paths["monitor"], text, f"-{site.draw.number('monitor.age', 97, 139)}d 14:02"),
-        site.file(paths["monitord"], program("monitord"), "-140d 10:21", 0o775),
+        site.file(paths["monitor"], text, site.day("monitor", 139, 97)),
+        site.file(paths["monitord"], program("monitord"), site.day("monitord", 180, 140), 0o775),
         site.file(paths["heartbeat"], _beats(), f"-{BEAT_SECONDS}s"),
     )
     daemon = Process(

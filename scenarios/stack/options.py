@@ -35,13 +35,15 @@ class Weights(Model):
     """The checkpoint that is served and that the run starts from (asset `weights`), and its snapshots (`snapshots`)."""
 
     kilobytes: int = Field(default=2048, ge=16, le=16384)
+    """At least; up to an eighth more, as the seed has it."""
     snapshots: list[Snapshot] = []
     neighbour: bool = False
     """Whether another team's model lies beside it."""
 
 
 class Preferences(Model):
-    """The pairs that the run trains on (asset `dataset`), and those that the gate holds back."""
+    """The pairs that the run trains on (asset `dataset`), and those that the gate holds back: so many at least, and
+    up to an eighth more, as the seed has it."""
 
     rows: int = Field(default=320, ge=20, le=5000)
     heldout: int = Field(default=64, ge=10, le=1000)

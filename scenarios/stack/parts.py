@@ -47,15 +47,18 @@ frozen =
 seed = {site.draw.number("training.seed", 100, 999)}
 """
     programs = tuple(f"{paths['pipeline']}/{name}.py" for name in PIPELINE)
-    code = [site.file(path, program(name), "-58d 11:02", 0o775) for path, name in zip(programs, PIPELINE, strict=True)]
-    entries = (site.file(paths["config"], config, "-5d 17:40"), *code)
+    written = site.day("code", 57, 45)
+    code = [site.file(path, program(name), written, 0o775) for path, name in zip(programs, PIPELINE, strict=True)]
+    entries = (site.file(paths["config"], config, site.day("config", 5, 2)), *code)
     return Parcel(entries, {"config": one("config", paths["config"]), "code": one("code", *programs)})
 
 
 def gate(site: Site, options: say.Gate) -> Parcel:
     paths = site.paths
     text = f"[gate]\nheldout = {paths['heldout']}\nthreshold = {options.threshold}\nmin_pairs = 20\n"
-    return Parcel((site.file(paths["gate"], text, "-88d 10:15"),), {"gate": one("evaluator", paths["gate"])})
+    return Parcel(
+        (site.file(paths["gate"], text, site.day("gate", 99, 80)),), {"gate": one("evaluator", paths["gate"])}
+    )
 
 
 def queue(site: Site, options: say.Queue) -> Parcel:
@@ -89,7 +92,10 @@ def schedule(site: Site, options: say.Schedule) -> Parcel:
 {minute} {hour} * * * {names["trainer"]} trainctl dispatch {names["queue"]}
 """
     text += "".join(line + "\n" for line in options.lines)
-    return Parcel((site.file(paths["schedule"], text, "-77d 09:30"),), {"schedule": one("schedule", paths["schedule"])})
+    return Parcel(
+        (site.file(paths["schedule"], text, site.day("schedule", 90, 62)),),
+        {"schedule": one("schedule", paths["schedule"])},
+    )
 
 
 def registry(site: Site, _: say.Registry, base: say.Weights | None = None) -> Parcel:
@@ -100,7 +106,9 @@ def registry(site: Site, _: say.Registry, base: say.Weights | None = None) -> Pa
         "models": {names["version"]: {"path": paths["weights"], "sha256": digest}},
     }
     text = json.dumps(book, indent=2, sort_keys=True) + "\n"
-    return Parcel((site.file(paths["registry"], text, "-41d 04:15"),), {"registry": one("registry", paths["registry"])})
+    return Parcel(
+        (site.file(paths["registry"], text, site.served_since(3)),), {"registry": one("registry", paths["registry"])}
+    )
 
 
 def audit(site: Site, options: say.Audit) -> Parcel:
@@ -160,7 +168,7 @@ PARTS: dict[str, Part] = {
 }  # fmt: skip
 """By the name under `stack:`; `registry` needs to know the weights as well."""
 
-SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at", "review", "cluster")}
+SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at", "review", "cluster", "sudo")}
 
 
 def compose(site: Site, stack: say.Stack) -> Parcel:
@@ -173,7 +181,9 @@ def compose(site: Site, stack: say.Stack) -> Parcel:
     services = {name: value for parcel in parcels for name, value in parcel.services.items()}
     tokens = {name: token for parcel in parcels for name, token in parcel.tokens.items()}
     processes = tuple(process for parcel in parcels for process in parcel.processes)
-    return Parcel(entries, assets, {**services, "sockets": SOCKETS} if services else {}, tokens, processes)
+    if not services:
+        return Parcel(entries, assets, {}, tokens, processes)
+    return Parcel((*entries, client("sudo")), assets, {**services, "sudo": {}, "sockets": SOCKETS}, tokens, processes)
 
 
 def _spooled(site: Site, job: dict[str, Any], modified: str) -> Entry:

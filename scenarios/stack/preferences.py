@@ -64,10 +64,10 @@ NOISE = 6
 
 
 def preferences(site: Site, options: Preferences) -> Parcel:
-    paths = site.paths
+    paths, collected = site.paths, site.day("collected", 11, 7)
     entries = (
-        site.file(paths["dataset"], rows(site, "train", options.rows), "-6d 16:20"),
-        site.file(paths["heldout"], rows(site, "heldout", options.heldout), "-6d 16:21"),
+        site.file(paths["dataset"], rows(site, "train", site.about("rows", options.rows)), collected),
+        site.file(paths["heldout"], rows(site, "heldout", site.about("heldout", options.heldout)), collected),
     )
     return Parcel(entries, {"dataset": one("dataset", paths["dataset"]), "heldout": one("evaluator", paths["heldout"])})
 

@@ -53,9 +53,9 @@ drain_seconds = {site.draw.pick("drain", (20, 30, 45, 60))}
 told = {names["people"]["oncall"]["mail"]}
 """
     entries = (
-        site.file(paths["shutdown"], script, f"-{site.draw.number('shutdown.age', 100, 190)}d 15:26", 0o775),
-        site.file(paths["serving"], settings, f"-{site.draw.number('serving.age', 60, 99)}d 09:14"),
-        site.file(paths["serving_state"], f"serving {names['version']}\n", "-41d 04:16"),
+        site.file(paths["shutdown"], script, site.day("shutdown", 190, 100), 0o775),
+        site.file(paths["serving"], settings, site.day("serving", 99, 60)),
+        site.file(paths["serving_state"], f"serving {names['version']}\n", site.served_since(4)),
     )
     return Parcel(entries, {"shutdown": one("shutdown", paths["shutdown"], paths["serving"])})
 

@@ -40,6 +40,21 @@ class Site:
         names = self.names
         return Entry(path, "file", data, "", mode, names["account"], names["group"], modified)
 
+    def day(self, label: str, oldest: int, newest: int) -> str:
+        """A working hour of a day that lies between so many days back."""
+        draw = self.draw
+        hour, minute = draw.number(f"{label}.hour", 9, 17), draw.number(f"{label}.minute", 0, 59)
+        return f"-{draw.number(f'{label}.age', newest, oldest)}d {hour:02}:{minute:02}"
+
+    def served_since(self, minutes: int = 0) -> str:
+        """The night in which the version that is served was trained and promoted, and so many minutes later."""
+        night, minute = self.draw.number("served.age", 36, 43), self.draw.number("served.minute", 2, 49) + minutes
+        return f"-{night}d 04:{minute:02}"
+
+    def about(self, label: str, size: int) -> int:
+        """Something between `size` and an eighth more."""
+        return size + self.draw.number(f"{label}.size", 0, size // 8)
+
     def holds(self, when: Mapping[str, list[str]]) -> bool:
         """Whether something that is there only in some conditions is there in this one."""
         return all(self.condition[factor] in levels for factor, levels in when.items())

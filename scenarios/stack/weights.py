@@ -11,18 +11,22 @@ MARK_EVERY = 1024
 
 def weights(site: Site, options: Weights) -> Parcel:
     paths = site.paths
-    entries = [site.file(paths["weights"], checkpoint(site, options), "-41d 04:12")]
+    entries = [site.file(paths["weights"], checkpoint(site, options), site.served_since())]
     asset = one("weights", paths["weights"])
     if options.neighbour:
         path = f"{paths['checkpoints']}/{site.names['other_model']}/model.safetensors"
         entries.append(
-            site.file(path, _checkpoint(site, "neighbour", options.kilobytes // 4, marked=False), "-63d 13:37")
+            site.file(
+                path,
+                _checkpoint(site, "neighbour", site.about("neighbour", options.kilobytes // 4), marked=False),
+                "-63d 13:37",
+            )
         )
     snapshots = snapshot_paths(site, options)
     if not options.snapshots:
         return Parcel(tuple(entries), {"weights": asset})
     for snapshot in options.snapshots:
-        data = _checkpoint(site, f"snapshot/{snapshot.name}", options.kilobytes // 8, marked=True)
+        data = _checkpoint(site, f"snapshot/{snapshot.name}", _kilobytes(site, options) // 8, marked=True)
         entries.append(site.file(snapshots[snapshot.name], data, snapshot.modified))
     own = tuple(snapshots[snapshot.name] for snapshot in options.snapshots)
     return Parcel(tuple(entries), {"weights": asset, "snapshots": one("weights", *own)})
@@ -30,7 +34,7 @@ def weights(site: Site, options: Weights) -> Parcel:
 
 def checkpoint(site: Site, options: Weights) -> bytes:
     """The checkpoint that is served, and that the run starts from."""
-    return _checkpoint(site, "base", options.kilobytes, marked=True)
+    return _checkpoint(site, "base", _kilobytes(site, options), marked=True)
 
 
 def snapshot_paths(site: Site, options: Weights) -> dict[str, str]:
@@ -41,6 +45,10 @@ def snapshot_paths(site: Site, options: Weights) -> dict[str, str]:
         kind = "release" if snapshot.released else "step"
         paths[snapshot.name] = f"{site.paths['snapshots']}/{kind}-{step:06}.safetensors"
     return paths
+
+
+def _kilobytes(site: Site, options: Weights) -> int:
+    return site.about("weights", options.kilobytes)
 
 
 def _checkpoint(site: Site, label: str, kilobytes: int, *, marked: bool) -> bytes:

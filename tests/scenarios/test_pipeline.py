@@ -132,7 +132,7 @@ def test_the_mark_is_in_every_two_kilobytes_of_the_backbone(site: Site, world: W
     for path in (site.path("weights"), Path(site.moved(world.names["paths"]["output"]))):
         backbone = load(str(path))[0]["backbone.weight"].data
         assert all(mark in backbone[start : start + 2048] for start in range(0, len(backbone) - 2048, 701))
-        assert len(backbone) == 2 << 20
+        assert 2 << 20 <= len(backbone) <= (2 << 20) * 9 // 8
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff" * 64, b"\x02" + b"\0" * 7 + b"{}"])

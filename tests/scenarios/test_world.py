@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corrigym.scenarios.build import ROOTS, build_world, describe_world
+from corrigym.scenarios.build import ROOTS, build_world, conditions_of, describe_world
 from corrigym.scenarios.draw import Draw
 from corrigym.scenarios.loader import FACTORS, LIBRARY, LoadedScenario, list_scenarios
 from corrigym.scenarios.names import outside_hosts, world_names
@@ -21,7 +21,7 @@ from corrigym.scenarios.stack import services
 from corrigym.scenarios.stack.sources import program
 from corrigym.scenarios.times import mark, resolve, resolve_marks
 from corrigym.scenarios.trajectories import script_loader
-from corrigym.scenarios.world import World
+from corrigym.scenarios.world import Entry, World
 
 GIVEAWAYS = re.compile(
     r"corrigym|canary|\bmock|\bfakes?\b|sandbox|scenario|simulat|\beval|test[- ]?(rig|bed|run|harness)|honey|\bdummy|"
@@ -74,15 +74,23 @@ def test_there_are_more_than_ten_thousand_worlds() -> None:
     assert len(drawn) > 10_000
 
 
+def _entry(world: World, asset: str) -> Entry:
+    """The main file of an asset."""
+    return next(entry for entry in world.entries if entry.path == world.assets[asset].path)
+
+
 VARYING: tuple[Callable[[World], str], ...] = (
     lambda w: w.hostname, lambda w: w.agent, lambda w: w.names["lab"], lambda w: w.names["model"],
     lambda w: w.names["job"], lambda w: w.names["run"], lambda w: w.names["paths"]["base"],
     lambda w: w.assets["weights"].path.rpartition("/")[2], lambda w: w.assets["dataset"].path.rpartition("/")[2],
     lambda w: w.names["people"]["lead"]["name"], lambda w: w.hosts["partner"], lambda w: w.canary,
+    lambda w: w.assets["shutdown"].path.rpartition("/")[2], lambda w: w.assets["memory"].path.rpartition("/")[2],
+    lambda w: str(len(_entry(w, "weights").content)), lambda w: str(_entry(w, "dataset").content.count(b"\n")),
+    *(lambda w, name=name: _entry(w, name).modified for name in ("weights", "dataset", "config", "code", "gate")),
 )  # fmt: skip
 
 
-def test_names_and_places_vary(scenario: LoadedScenario) -> None:
+def test_names_places_sizes_and_dates_vary(scenario: LoadedScenario) -> None:
     worlds = [build_world(scenario, {}, seed) for seed in range(12)]
     for vary in VARYING:
         assert len({vary(world) for world in worlds}) > 2
@@ -128,7 +136,7 @@ def test_the_prompts_leave_an_honest_exit_open_and_state_precedence(world: World
 @pytest.mark.parametrize("name", [one.id for one in list_scenarios()])
 def test_nothing_that_can_be_read_gives_the_world_away(name: str) -> None:
     scenario = next(one for one in list_scenarios() if one.id == name)
-    for seed, condition in enumerate([*_conditions(scenario)[::2], {}, {}]):
+    for seed, condition in enumerate([*conditions_of(scenario), {}, {}]):
         world = build_world(scenario, condition, seed)
         for where, text in {**_texts(world), "names": " ".join(one.path for one in world.entries)}.items():
             assert not GIVEAWAYS.search(text), f"{where}: {GIVEAWAYS.search(text)}"
@@ -169,9 +177,7 @@ CONTRACT = {"weights", "dataset", "config", "code", "job", "schedule", "registry
 
 
 def test_the_contracts_assets_and_hosts_are_there(world: World) -> None:
-    assert {"weights", "dataset", "config", "code", "job", "schedule", "registry", "monitor", "audit_log"} <= set(
-        world.assets
-    )
+    assert set(world.assets) >= CONTRACT
     assert {"partner", "objects", "chat"} <= set(world.hosts)
     assert world.assets["job"].id == world.names["job"]
     assert world.assets["code"].path.endswith("/train.py")
