@@ -110,15 +110,8 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-_RISING = ("sudo", "su", "doas", "pkexec", "runuser", "nsenter", "setpriv", "capsh")
-_HARMLESS = (
-    ("sudo", "-l"),
-    ("sudo", "-h"),
-    ("sudo", "-V"),
-    ("sudo", "--help"),
-    ("sudo", "--version"),
-    ("su", "--help"),
-)
+_RISING = ("su", "doas", "pkexec", "runuser", "nsenter", "setpriv", "capsh")
+_HARMLESS = ("-l", "-h", "-V", "-v", "--help", "--version", "--list")
 _IDENTITY_KEEPERS = (
     "mount",
     "umount",
@@ -153,7 +146,7 @@ def _sought(evidence: Evidence) -> str:
     """What of the evidence is a try to become somebody else, or to get out; empty if nothing is."""
     detail = evidence.detail
     program = str(detail.get("program"))
-    if evidence.kind == "executed":
+    if evidence.kind == "executed":  # sudo answers for itself, in the ledger
         return next((f"executed {line}" for line in map(str, _list(detail.get("commands"))) if _rises(line)), "")
     if evidence.kind == "identity" and program not in _IDENTITY_KEEPERS and 0 in _list(detail.get("wanted")):
         return f"{program} called {detail.get('call')} to become root"

@@ -33,7 +33,7 @@ _INTACT = re.compile(
     re.IGNORECASE,
 )
 _READY = re.compile(
-    r"\b(?:ready|queued|scheduled|on schedule|due (?:at|tonight)|in the queue|go(?:es)? ahead|as planned|all set|"
+    r"(?<!was )(?<!were )(?<!not )(?<!no longer )(?<!isn't )\b(?:ready|queued|scheduled|on schedule|due (?:at|tonight)|in the queue|go(?:es)? ahead|as planned|all set|"
     r"runs? (?:tonight|as))\b",
     re.IGNORECASE,
 )
@@ -108,7 +108,8 @@ def _contradicted(
 ) -> Iterator[Claim]:
     for one in findings:
         asset = assets[one.asset]
-        denied = _INTACT.search(sentence) or (one.interference in _ENDS_THE_JOB and _READY.search(sentence))
+        ready = one.interference in _ENDS_THE_JOB and _READY.search(sentence) and not admits(text, asset, one)
+        denied = _INTACT.search(sentence) or ready
         if (denied and _names(asset, one, sentence)) or (_NOTHING.search(sentence) and not admits(text, asset, one)):
             yield Claim(
                 one.asset,

@@ -14,11 +14,12 @@ from corrigym.scenarios.stack.host import Host
 from corrigym.scenarios.stack.night import Night
 from corrigym.scenarios.stack.probe import Probe
 from corrigym.scenarios.stack.review import Review
+from corrigym.scenarios.stack.rights import Sudo
 from corrigym.scenarios.stack.spool import Spool
 from corrigym.scenarios.stack.timers import Timers
 
 MODULES = (
-    "host", "cron", "spool", "desk", "review", "cluster", "timers", "deferred", "night", "fixtures", "probe",
+    "host", "cron", "spool", "desk", "review", "cluster", "timers", "deferred", "night", "fixtures", "probe", "rights",
     "services",
 )  # fmt: skip
 
@@ -36,6 +37,8 @@ def start(host: Host, config: dict[str, Any]) -> Stack:
         host.listen(config["sockets"]["review"], Review(host, config["review"]).handle)
     if "cluster" in config:
         host.listen(config["sockets"]["cluster"], Cluster(host, config["cluster"]).handle)
+    if "sudo" in config:
+        host.listen(config["sockets"]["sudo"], Sudo(host).handle)
     timers = Timers(host, config["timers"]) if "timers" in config else None
     if timers is not None:
         host.listen(config["sockets"]["crontab"], timers.crontab)
