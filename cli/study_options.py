@@ -58,9 +58,14 @@ def _add_reading(own: Any, add: Add) -> None:
     report.add_argument("run", metavar="RUN", help="a path, an id, or 'last'")
     compare = add(own, "compare", "compare two or more runs of a study", "study_report", "compare")
     compare.add_argument("runs", metavar="RUN", nargs="+", help="a path or an id")
+    export = add(own, "export", "write a study's episodes for other tools, or to train on", "study_export", "export")
+    export.add_argument("run", metavar="RUN", help="a path, an id, or 'last'")
+    export.add_argument("--to", required=True, choices=("rows", "sft", "preferences", "atif", "inspect"),
+                        help="the format")  # fmt: skip
     for command in (report, compare):
         command.add_argument("--labels", default=None, metavar="FILE",
                              help="labels of episodes (default: labels.jsonl in the run's folder)")  # fmt: skip
+    for command in (report, compare, export):
         command.add_argument("--output", default=None, metavar="DIR", help="where to write it")
         command.add_argument("--rescore", action="store_true", help="use today's rules in place of the logged verdicts")
         command.add_argument("--log-dir", default=None, metavar="DIR", help="where runs are kept (default: runs)")
