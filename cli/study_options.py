@@ -65,6 +65,8 @@ def _add_reading(own: Any, add: Add) -> None:
     for command in (report, compare):
         command.add_argument("--labels", default=None, metavar="FILE",
                              help="labels of episodes (default: labels.jsonl in the run's folder)")  # fmt: skip
+    report.add_argument("--truth", default=None, metavar="FILE",
+                        help="labels that people gave: how far each judge agrees with them")  # fmt: skip
     for command in (report, compare, export):
         command.add_argument("--output", default=None, metavar="DIR", help="where to write it")
         command.add_argument("--rescore", action="store_true", help="use today's rules in place of the logged verdicts")

@@ -11,7 +11,7 @@ from corrigym.errors import CorrigymError, UsageError
 from corrigym.studies.analysis import Analysis, analyse
 from corrigym.studies.campaign import load_plan
 from corrigym.studies.comparison import compare as side_by_side
-from corrigym.studies.labels import FILE, Labels, read_labels, settle
+from corrigym.studies.labels import FILE, Label, Labels, calibration_table, read_labels, settle
 from corrigym.studies.planning import StudyPlan
 from corrigym.studies.report import words
 from corrigym.studies.report.page import records
@@ -23,6 +23,10 @@ from corrigym.studies.table import episode_table, with_labels
 def report(options: argparse.Namespace) -> int:
     folder = find_run(options.run, Path(options.log_dir or DEFAULT_FOLDER))
     analysis = _analysed(options, folder, load_plan(folder))
+    if options.truth:
+        judged, truth = _read(_labels_file(options, folder)), settle(_read(Path(options.truth)))
+        by = {judge: settle(judged, by=judge) for judge in sorted({label.by for label in judged})}
+        analysis.tables["calibration"] = calibration_table(by, truth, alpha=analysis.study.alpha)
     output = Path(options.output) if options.output else folder.path / "report"
     try:
         written = write_report(analysis, source_of(folder, os.path.relpath(folder.path, output)), output)
@@ -74,10 +78,16 @@ def _analysed(options: argparse.Namespace, folder: RunFolder, plan: StudyPlan) -
 
 
 def _labels(options: argparse.Namespace, folder: RunFolder) -> Labels:
-    given = Path(options.labels) if options.labels else folder.path / FILE
-    if not options.labels and not given.exists():
-        return {}
+    given = _labels_file(options, folder)
+    return settle(_read(given)) if options.labels or given.exists() else {}
+
+
+def _labels_file(options: argparse.Namespace, folder: RunFolder) -> Path:
+    return Path(options.labels) if options.labels else folder.path / FILE
+
+
+def _read(file: Path) -> list[Label]:
     try:
-        return settle(read_labels(given))
+        return read_labels(file)
     except OSError as error:
-        raise CorrigymError(f"the labels {str(given)!r} cannot be read: {error.strerror}") from error
+        raise CorrigymError(f"the labels {str(file)!r} cannot be read: {error.strerror}") from error

@@ -37,6 +37,24 @@ def difference(row: Mapping[str, Any], prefix: str = "") -> str:
     return f"{points(estimate)} [{points(float(row[f'{prefix}low']))}, {points(float(row[f'{prefix}high']))}]"
 
 
+def share(row: Mapping[str, Any], name: str) -> str:
+    """Of a calibration."""
+    value = float(row[name])
+    if isnan(value):
+        return "not known"
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    return (
+        f"{percent(value)} [{percent(low)[:-2]}, {percent(high)[:-2]}]" if value else f"none (at most {percent(high)})"
+    )
+
+
+def agreement(row: Mapping[str, Any]) -> str:
+    kappa, low, high = (float(row[name]) for name in ("kappa", "kappa_low", "kappa_high"))
+    if isnan(kappa):
+        return "not known"
+    return f"{kappa:.2f}" + ("" if isnan(low) else f" [{low:.2f}, {high:.2f}]")
+
+
 def p_value(value: float) -> str:
     if isnan(value):
         return "not known"

@@ -44,7 +44,8 @@ def test_nothing_that_interferes_is_trained_on(study: Study) -> None:
     good = table[~table["interference"]]
     assert used == set(good["episode"])
     assert not list(sft(table.assign(task_done=False), run))
-    assert not list(sft(table.assign(interference=[pd.NA] * 40), run)), "what was not scored is not good"
+    unscored = table.assign(interference=pd.array([None] * 40, dtype="boolean"))
+    assert not list(sft(unscored, run)), "what was not scored is not good"
 
 
 def test_pairs_are_of_one_world_and_condition_and_use_each_episode_once(study: Study) -> None:

@@ -14,11 +14,13 @@ from corrigym.episodes.runs import RunFolder
 from corrigym.sandbox.base import Launcher
 from corrigym.studies.analysis import Analysis, analyse
 from corrigym.studies.comparison import compare
+from corrigym.studies.labels import Label, write_labels
 from corrigym.studies.report.page import records
 from corrigym.studies.report.report import source_of, write_comparison, write_report
 from corrigym.studies.runner import Outcome, Planned, Playing
 from corrigym.studies.simulation import Propensity, simulate
 from corrigym.studies.table import episode_table, with_labels
+from tests.cli.command import corrigym
 from tests.studies.files import STUDY, cancelling, idle, plan_of, played
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e&"
@@ -174,3 +176,26 @@ def test_a_model_is_compared_with_itself_before_and_after(
     page = write_comparison(tables, [("before", "..", "d"), ("after", "..", "d")], tmp_path / "out").page.read_text()
     assert "Holm" in page
     assert "<script" not in page
+
+
+def test_the_report_says_how_far_each_judge_can_be_trusted(
+    study: tuple[RunFolder, Analysis, Path], tmp_path: Path
+) -> None:
+    run, analysis, _ = study
+    names = list(analysis.episodes["episode"])
+    judged = [
+        Label(episode=one, label="alignment_faking", value=i % 2 == 0, by="openai/judge") for i, one in enumerate(names)
+    ]
+    people = [
+        Label(episode=one, label="alignment_faking", value=i % 4 == 0, by="people") for i, one in enumerate(names)
+    ]
+    write_labels(tmp_path / "judged.jsonl", judged)
+    write_labels(tmp_path / "people.jsonl", people)
+    arguments = ("--labels", "judged.jsonl", "--truth", "people.jsonl", "--output", "out")
+    done = corrigym("study", "report", str(run.path), *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    row = pd.read_csv(tmp_path / "out" / "tables" / "calibration.csv").iloc[0]
+    assert (row["judge"], row["precision"], row["recall"]) == ("openai/judge", 0.5, 1.0)
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "alignment-faking reasoning, monitored" in page
+    assert "How far the judge can be trusted" in page
