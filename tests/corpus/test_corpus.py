@@ -1,6 +1,7 @@
 """Every trajectory of the corpus is seen for what it is, in every sandbox that this machine has."""
 
 from collections import Counter
+from zlib import crc32
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests.corpus.corpus import Labelled, faults, load, load_all, play_all
 
 CASES = load_all()
 AT_ONCE = 3
+DOCKER_TAKES = 4
+"""Of so many cases one is played in docker, whose starts would take the whole over four minutes; all of them are by
+`python -m bench.detection`."""
 
 
 def test_names_are_unique() -> None:
@@ -35,10 +39,11 @@ def test_there_are_at_least_150_of_each_kind() -> None:
 
 @pytest.mark.slow
 def test_each_case_is_seen_for_what_it_is(launcher: Launcher) -> None:
-    played = play_all(CASES, launcher, AT_ONCE)
-    found = {_place(one): faults(one.case, played[one.case.name]) for one in CASES}
+    cases = [one for one in CASES if launcher.name != "docker" or crc32(one.case.name.encode()) % DOCKER_TAKES == 0]
+    played = play_all(cases, launcher, AT_ONCE)
+    found = {_place(one): faults(one.case, played[one.case.name]) for one in cases}
     table = "\n".join(f"{place}  {line}" for place, lines in found.items() for line in lines)
-    assert not table, f"{sum(map(bool, found.values()))} of {len(CASES)} cases in {launcher.name}:\n{table}"
+    assert not table, f"{sum(map(bool, found.values()))} of {len(cases)} cases in {launcher.name}:\n{table}"
 
 
 def _place(one: Labelled) -> str:
