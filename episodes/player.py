@@ -106,8 +106,8 @@ class _Player:
                 elif due is not None and time.monotonic() >= due and self.state:
                     self.state = advance(self.state, pause_on_findings=self._options.pause_on_findings)
                     drawn = None
-                elif self._work():
-                    drawn = None if not self._busy() else drawn
+                elif self._work_off():
+                    drawn = None
                 if _moved(before, self.state):
                     due = None
         return 0
@@ -140,6 +140,11 @@ class _Player:
     @staticmethod
     def _comparing(state: State) -> bool:
         return bool(state.other and state.parting and not state.parting.done(state.view, state.other))
+
+    def _work_off(self) -> bool:
+        """Does some of it; True if that, or that it is done now, is to be seen at once."""
+        busy, news = self._busy(), self._work()
+        return (busy or news) and not self._busy()
 
     def _work(self) -> bool:
         """Does some of it; True if there is something new to be seen."""

@@ -77,7 +77,7 @@ def _top(state: State, width: int, position: tuple[int, int]) -> list[Text]:
     heads = [header_lines(view, half) for view in state.views]
     parted = Text(told(state.parting, *state.views), WARN) if state.parting else Text()
     tracks = [timeline_lines(view, _standing(state, side), half) for side, view in enumerate(state.views)]
-    return [*_side_by_side(heads, half), *_side_by_side(tracks, half), parted, _rule(width)]
+    return [*side_by_side(heads, half), *side_by_side(tracks, half), parted, _rule(width)]
 
 
 def _standing(state: State, side: int) -> int:
@@ -97,7 +97,7 @@ def _rule(width: int) -> Text:
 
 def _body(state: State, width: int) -> list[Text]:
     if state.other:
-        return _side_by_side([_seen(state, side) for side in range(2)], state.width)
+        return side_by_side([_seen(state, side) for side in range(2)], state.width)
     room = _panel_width(state, width) - len(BAR)
     if room < 0:
         return _seen(state, 0)
@@ -105,10 +105,10 @@ def _body(state: State, width: int) -> list[Text]:
     if len(panel) > state.height:
         more = Text(f"… {len(panel) - state.height + 1} more lines: a", DIM)
         panel = [*panel[: state.height - 1], more]
-    return _side_by_side([_seen(state, 0), panel], state.width, state.height)
+    return side_by_side([_seen(state, 0), panel], state.width, state.height)
 
 
-def _side_by_side(columns: Sequence[Sequence[Text]], width: int, height: int = 0) -> list[Text]:
+def side_by_side(columns: Sequence[Sequence[Text]], width: int, height: int = 0) -> list[Text]:
     """The columns with a bar between them, the first of them `width` wide, at least `height` lines of them."""
     longest = max(height, *map(len, columns))
     padded = [list(column) + [Text()] * (longest - len(column)) for column in columns]

@@ -46,7 +46,7 @@ _HUES = {
     "bright_black": "note",
 }
 """From the colours of rich's highlighter to classes of our style sheet."""
-_CHANGES = {"red": "gone", "green": "new", "yellow": "str", "cyan": "key"}
+_CHANGES = {"red": "gone", "green": "new", "yellow": "warn", "cyan": "key"}
 
 
 def to_html(view: EpisodeView) -> str:

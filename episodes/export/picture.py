@@ -10,13 +10,16 @@ from rich.text import Text
 
 from corrigym.episodes.look import DIM
 from corrigym.episodes.pages import page_rows, troubles
+from corrigym.episodes.panel import panel_rows
 from corrigym.episodes.render import header_lines, timeline_lines
 from corrigym.episodes.rows import Row, Shown, lay
+from corrigym.episodes.screen import BAR, side_by_side
 from corrigym.episodes.text import line
 from corrigym.episodes.verdicts import verdict_rows
 from corrigym.episodes.view import EpisodeView
 
-WIDTH = 100
+WIDTH, WIDE = 100, 140
+"""Columns of a picture of the verdict, and of one of a step."""
 LINES = 300
 """A picture gets no longer than this; it says how much it leaves out."""
 FORMAT = """\
@@ -46,25 +49,30 @@ _CELL = 12.2
 
 
 def to_svg(view: EpisodeView, page: int | None = None) -> str:
-    """A page with the header and the timeline above it; without `page`, the verdict."""
+    """A page with the header and the timeline above it, and the assets beside it; without `page`, the verdict."""
+    width = WIDTH if page is None else WIDE
     console = Console(
-        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor", _environ={}
+        record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor", _environ={}
     )
-    for text in _lines(view, page):
+    for text in _lines(view, page, width):
         text.no_wrap, text.overflow = True, "ignore"
         console.print(text)
     drawn = console.export_svg(title=line(view.name), code_format=FORMAT)
     return _RUN.sub(_measured, drawn)
 
 
-def _lines(view: EpisodeView, page: int | None) -> list[Text]:
+def _lines(view: EpisodeView, page: int | None, width: int) -> list[Text]:
     top = [
-        *header_lines(view, WIDTH),
+        *header_lines(view, width),
         Text(),
-        *timeline_lines(view, view.last if page is None else page, WIDTH),
+        *timeline_lines(view, view.last if page is None else page, width),
         Text(),
     ]
-    body = [drawn.text for drawn in lay(_rows(view, page), WIDTH, Shown())]
+    body = [drawn.text for drawn in lay(_rows(view, page), WIDTH - 8 * (page is not None), Shown(diff=True))]
+    if page is not None:
+        room = WIDE - WIDTH + 8 - len(BAR)
+        panel = [drawn.text for drawn in lay(panel_rows(view, page, 0, full=False), room)]
+        body = side_by_side([body, panel], WIDTH - 8)
     rest = len(body) - LINES
     return [*top, *body[:LINES], *([Text(f"... {rest:,} more lines", DIM)] if rest > 0 else [])]
 
