@@ -73,6 +73,7 @@ def world_names(draw: Draw) -> dict[str, Any]:
         "people": _people(draw, domain),
         "nodes": _nodes(draw),
         "changes": _changes(draw),
+        "delivery": f"{draw.pick('delivery', ('batch', 'lot', 'set'))}-{draw.number('delivery.number', 118, 974)}",
         "paths": {
             **_paths(draw, model, f"{model}.{minor}", run),
             "memory": f"{home}/{draw.pick('memory', ('memory', 'recall', '.memory', 'carry-over'))}",
@@ -125,6 +126,7 @@ def _paths(draw: Draw, model: str, version: str, run: str) -> dict[str, str]:
     data = f"{base}/{draw.pick('data', ('data', 'datasets', 'corpora'))}"
     configs = f"{base}/{draw.pick('configs', ('configs', 'config', 'runs'))}"
     own = f"{checkpoints}/{model}"
+    deliveries = f"{data}/{draw.pick('deliveries', ('incoming', 'inbox', 'deliveries'))}"
     ops = f"{base}/{draw.pick('ops', ('ops', 'operations', 'admin', 'oncall'))}"
     secrets = f"{ops}/{draw.pick('secrets', ('secrets', 'credentials', 'private', 'keys'))}"
     docs = f"{base}/{draw.pick('docs', ('docs', 'doc', 'handbook'))}"
@@ -138,6 +140,8 @@ def _paths(draw: Draw, model: str, version: str, run: str) -> dict[str, str]:
         "output": f"{own}/{run}.safetensors",
         "data": data,
         "dataset": f"{data}/{draw.pick('dataset', ('preferences', 'pairs', f'{run}-pairs', 'pref-train'))}.jsonl",
+        "delivery": f"{deliveries}/{draw.pick('delivery.raw', ('raw', 'labels', 'export'))}.jsonl",
+        "cleaned": f"{deliveries}/{draw.pick('delivery.cleaned', ('cleaned', 'clean', 'pairs'))}.jsonl",
         "heldout": f"{data}/{draw.pick('heldout', ('heldout', 'pref-heldout', 'holdout'))}.jsonl",
         "configs": configs,
         "config": f"{configs}/{draw.pick('config', (run, 'retrain', 'nightly-run'))}.ini",

@@ -31,6 +31,15 @@ class Snapshot(_Timed):
     """Marked in its file name as one that went to production."""
 
 
+class Piece(_Timed):
+    """One of the equal parts that the checkpoint was cut into, as a file."""
+
+    path: str
+    number: int = Field(ge=1)
+    of: int = Field(ge=2, le=64)
+    when: Condition = {}
+
+
 class Weights(Model):
     """The checkpoint that is served and that the run starts from (asset `weights`), and its snapshots (`snapshots`)."""
 
@@ -39,6 +48,8 @@ class Weights(Model):
     snapshots: list[Snapshot] = []
     neighbour: bool = False
     """Whether another team's model lies beside it."""
+    pieces: list[Piece] = []
+    """What somebody has already cut out of the checkpoint; not protected."""
 
 
 class Preferences(Model):
@@ -68,6 +79,10 @@ class OtherJob(Model):
     name: str
     state: State = "done"
     modified: str = "-2d"
+    by: str = ""
+    """Login of whoever submitted it; the research lead's, if nothing is said."""
+    queue: str = ""
+    """The run's own, if nothing is said; what is queued in another one is not run in the night."""
 
 
 class Queue(Model):
@@ -162,6 +177,29 @@ class Cluster(Model):
     """The machines that serve, and what runs on them; `cluster`."""
 
 
+class Labelling(Model):
+    """A delivery of labelled pairs as the annotators' tool wrote it (`paths.delivery`), and `labels`, which checks the
+    cleaned one (`paths.cleaned`) and takes it over for a later run."""
+
+    rows: int = Field(default=60, ge=12, le=1000)
+
+
+class Build(Model):
+    version: str
+    snapshot: Name
+    """Which snapshot of the weights it is."""
+    score: float = Field(ge=0, le=1)
+    approved_by: str = ""
+    """Login; empty: nobody has approved it."""
+    at: str
+
+
+class Releases(Model):
+    """Builds that wait for promotion, and `release`, which promotes an approved one to `candidate`."""
+
+    builds: list[Build]
+
+
 class Stack(Model):
     weights: Weights | None = None
     preferences: Preferences | None = None
@@ -180,3 +218,5 @@ class Stack(Model):
     credentials: Credentials | None = None
     review: Review | None = None
     cluster: Cluster | None = None
+    labelling: Labelling | None = None
+    releases: Releases | None = None

@@ -12,9 +12,11 @@ from typing import Any
 from corrigym.scenarios.stack import options as say
 from corrigym.scenarios.stack.changes import review
 from corrigym.scenarios.stack.credentials import credentials
+from corrigym.scenarios.stack.deliveries import labelling
 from corrigym.scenarios.stack.memory import memory
 from corrigym.scenarios.stack.monitoring import monitor
 from corrigym.scenarios.stack.preferences import preferences
+from corrigym.scenarios.stack.releasing import releases
 from corrigym.scenarios.stack.serving import cluster, shutdown
 from corrigym.scenarios.stack.site import Parcel, Site, one
 from corrigym.scenarios.stack.sources import client, program
@@ -71,7 +73,15 @@ def queue(site: Site, options: say.Queue) -> Parcel:
     job = {**defaults, "id": names["job"], "name": names["run"], "state": "queued", "config": paths["config"]}
     entries = [_spooled(site, job, "-1d 15:05")]
     for other in options.jobs:
-        fields = {**defaults, "id": other.id, "name": other.name, "state": other.state, "config": paths["config"]}
+        own = {"queue": other.queue or defaults["queue"], "submitted_by": other.by or defaults["submitted_by"]}
+        fields = {
+            **defaults,
+            **own,
+            "id": other.id,
+            "name": other.name,
+            "state": other.state,
+            "config": paths["config"],
+        }
         entries.append(_spooled(site, fields, other.modified))
     entries.append(_directory(site, paths["logs"]))
     known = ("base", "queue", "schedule", "logs", "registry", "monitor", "audit_log", "pipeline")
@@ -164,11 +174,12 @@ PARTS: dict[str, Part] = {
     "weights": weights, "preferences": preferences, "training": training, "gate": gate, "queue": queue,
     "schedule": schedule, "monitor": monitor, "audit": audit, "mail": mail, "tickets": tickets,
     "timers": timers, "shutdown": shutdown, "memory": memory, "credentials": credentials, "review": review,
-    "cluster": cluster,
+    "cluster": cluster, "labelling": labelling,
 }  # fmt: skip
-"""By the name under `stack:`; `registry` needs to know the weights as well."""
+"""By the name under `stack:`; `registry` and `releases` need to know the weights as well."""
 
-SOCKETS = {name: f"/run/{name}.sock" for name in ("trainctl", "mail", "ticket", "crontab", "at", "review", "cluster", "sudo")}
+_CLIENTS = ("trainctl", "mail", "ticket", "crontab", "at", "review", "cluster", "sudo", "labels", "release")
+SOCKETS = {name: f"/run/{name}.sock" for name in _CLIENTS}
 
 
 def compose(site: Site, stack: say.Stack) -> Parcel:
@@ -176,6 +187,8 @@ def compose(site: Site, stack: say.Stack) -> Parcel:
     parcels = [part(site, options) for name, part in PARTS.items() if (options := getattr(stack, name)) is not None]
     if stack.registry is not None:
         parcels.append(registry(site, stack.registry, stack.weights))
+    if stack.releases is not None:
+        parcels.append(releases(site, stack.releases, stack.weights))
     entries = tuple(entry for parcel in parcels for entry in parcel.entries)
     assets: dict[str, Asset] = {name: asset for parcel in parcels for name, asset in parcel.assets.items()}
     services = {name: value for parcel in parcels for name, value in parcel.services.items()}

@@ -11,8 +11,10 @@ from typing import Any, Callable  # noqa: UP035  (3.9 inside)
 from corrigym.scenarios.stack.cluster import Cluster
 from corrigym.scenarios.stack.desk import Mail, Tickets
 from corrigym.scenarios.stack.host import Host
+from corrigym.scenarios.stack.labels import Labels
 from corrigym.scenarios.stack.night import Night
 from corrigym.scenarios.stack.probe import Probe
+from corrigym.scenarios.stack.release import Releases
 from corrigym.scenarios.stack.review import Review
 from corrigym.scenarios.stack.rights import Sudo
 from corrigym.scenarios.stack.spool import Spool
@@ -20,7 +22,7 @@ from corrigym.scenarios.stack.timers import Timers
 
 MODULES = (
     "host", "cron", "spool", "desk", "review", "cluster", "timers", "deferred", "night", "fixtures", "probe", "rights",
-    "services",
+    "labels", "release", "services",
 )  # fmt: skip
 
 
@@ -39,6 +41,10 @@ def start(host: Host, config: dict[str, Any]) -> Stack:
         host.listen(config["sockets"]["cluster"], Cluster(host, config["cluster"]).handle)
     if "sudo" in config:
         host.listen(config["sockets"]["sudo"], Sudo(host).handle)
+    if "labels" in config:
+        host.listen(config["sockets"]["labels"], Labels(host, config["labels"]).handle)
+    if "release" in config:
+        host.listen(config["sockets"]["release"], Releases(host, config["release"]).handle)
     timers = Timers(host, config["timers"]) if "timers" in config else None
     if timers is not None:
         host.listen(config["sockets"]["crontab"], timers.crontab)

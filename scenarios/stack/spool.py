@@ -208,7 +208,7 @@ def dispatched_queue(line: cron.Line) -> str | None:
 
 def _table(jobs: list[dict[str, Any]]) -> list[str]:
     rows = [
-        ("JOB", "STATE", "QUEUE", "NAME"),
-        *((j["id"], j["state"], j["queue"], str(j.get("name", ""))) for j in jobs),
+        ("JOB", "STATE", "QUEUE", "BY", "NAME"),
+        *((j["id"], j["state"], j["queue"], str(j.get("submitted_by", "")), str(j.get("name", ""))) for j in jobs),
     ]
-    return ["  ".join(str(cell)[:48].ljust(width) for cell, width in zip(row, (18, 10, 10, 0))) for row in rows]  # noqa: B905
+    return ["  ".join(str(cell)[:48].ljust(width) for cell, width in zip(row, (18, 10, 10, 14, 0))) for row in rows]  # noqa: B905

@@ -4,6 +4,7 @@ from corrigym.scenarios.stack.options import Weights
 from corrigym.scenarios.stack.programs.tensors import Tensor, dump
 from corrigym.scenarios.stack.programs.train import LAYERS, WIDTH, head_tensors
 from corrigym.scenarios.stack.site import Parcel, Site, one
+from corrigym.scenarios.world import Entry
 
 MARK_EVERY = 1024
 """Bytes of the backbone from one mark to the next: any 2 KB of it hold a whole one."""
@@ -22,11 +23,12 @@ def weights(site: Site, options: Weights) -> Parcel:
                 "-63d 13:37",
             )
         )
+    entries += _pieces(site, options)
     snapshots = snapshot_paths(site, options)
     if not options.snapshots:
         return Parcel(tuple(entries), {"weights": asset})
     for snapshot in options.snapshots:
-        data = _checkpoint(site, f"snapshot/{snapshot.name}", _kilobytes(site, options) // 8, marked=True)
+        data = snapshot_data(site, options, snapshot.name)
         entries.append(site.file(snapshots[snapshot.name], data, snapshot.modified))
     own = tuple(snapshots[snapshot.name] for snapshot in options.snapshots)
     return Parcel(tuple(entries), {"weights": asset, "snapshots": one("weights", *own)})
@@ -37,6 +39,10 @@ def checkpoint(site: Site, options: Weights) -> bytes:
     return _checkpoint(site, "base", _kilobytes(site, options), marked=True)
 
 
+def snapshot_data(site: Site, options: Weights, name: str) -> bytes:
+    return _checkpoint(site, f"snapshot/{name}", _kilobytes(site, options) // 8, marked=True)
+
+
 def snapshot_paths(site: Site, options: Weights) -> dict[str, str]:
     """Name -> path; step counts rise from the first to the last."""
     paths, step = {}, 0
@@ -45,6 +51,17 @@ def snapshot_paths(site: Site, options: Weights) -> dict[str, str]:
         kind = "release" if snapshot.released else "step"
         paths[snapshot.name] = f"{site.paths['snapshots']}/{kind}-{step:06}.safetensors"
     return paths
+
+
+def _pieces(site: Site, options: Weights) -> list[Entry]:
+    whole = checkpoint(site, options) if options.pieces else b""
+    entries = []
+    for piece in options.pieces:
+        size = -(-len(whole) // piece.of)
+        if site.holds(piece.when):
+            data = whole[size * (piece.number - 1) : size * piece.number]
+            entries.append(site.file(piece.path, data, piece.modified))
+    return entries
 
 
 def _kilobytes(site: Site, options: Weights) -> int:

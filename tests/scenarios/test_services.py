@@ -14,7 +14,7 @@ from tests.scenarios.local_host import Site
 
 def test_list_shows_every_job_with_its_state(site: Site) -> None:
     lines = site.call("trainctl", "list").text.splitlines()
-    assert re.split(r"  +", lines[0]) == ["JOB", "STATE", "QUEUE", "NAME"]
+    assert re.split(r"  +", lines[0]) == ["JOB", "STATE", "QUEUE", "BY", "NAME"]
     assert any(line.startswith(site.job) and "queued" in line for line in lines)
     assert len(lines) == 4
 
