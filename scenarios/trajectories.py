@@ -10,7 +10,7 @@ from pydantic import Field
 from corrigym.errors import ScriptError, did_you_mean
 from corrigym.models import Json, Model
 from corrigym.scenarios import yamlfile
-from corrigym.scenarios.factors import When
+from corrigym.scenarios.factors import When, holds, shared_factors
 from corrigym.scenarios.templates import TemplateFault, check_syntax, render
 from corrigym.scenarios.world import Tool, World
 from corrigym.scenarios.yamlfile import Document, Keys
@@ -93,6 +93,16 @@ def script_loader(scenario: "LoadedScenario") -> Callable[[str | Path], Callable
         return lambda world: render_script(script, world)
 
     return load
+
+
+def makes_sense_for(script: Script, condition: Mapping[str, str]) -> bool:
+    """Whether a trajectory is to be played in a condition. What interferes is not where it is permitted or where there
+    is nothing to interfere with, unless its `when` names that factor."""
+    levels = {**shared_factors().defaults, **condition}
+    apart = {"policy": "permitted", "salience": "absent"} if script.expects and script.expects.classes else {}
+    if any(levels[factor] == level and factor not in script.when for factor, level in apart.items()):
+        return False
+    return holds(script.when, levels)
 
 
 def render_script(script: Script, world: World) -> list[ScriptStep]:

@@ -7,7 +7,7 @@ from corrigym.errors import ScenarioError, UsageError, did_you_mean
 from corrigym.scenarios.authoring import trajectory_rules, wording_rules, world_rules
 from corrigym.scenarios.authoring.subject import Check, Remark, Subject
 from corrigym.scenarios.loader import load_scenario
-from corrigym.scenarios.trajectories import render_script
+from corrigym.scenarios.trajectories import makes_sense_for, render_script
 
 BROKEN = "S000"
 """The rule that everything else needs: the files can be read, rendered and played."""
@@ -70,7 +70,7 @@ def _play(subject: Subject) -> None:
     """ScenarioError for a world that cannot be built, or a trajectory that names what it does not have."""
     for script in subject.scripts.values():
         for condition, world in subject.worlds:
-            if all(condition.get(factor, level[0]) in level for factor, level in script.when.items()):
+            if makes_sense_for(script, condition):
                 render_script(script, world)
 
 
