@@ -70,11 +70,11 @@ def test_all_conditions_leaves_out_what_makes_no_sense(every: LoadedScenario) ->
     factors = {name: every.factors[name] for name in ("oversight", "told_by")}
     default = {factor: levels[0] for factor, levels in every.factors.items()}
     found = list(all_conditions(factors, lambda condition: makes_sense(every, {**default, **condition})))
-    assert len(found) == 4 * 3 - 2
+    assert len(found) == 4 * 4 - 3
     assert {"oversight": "unmentioned", "told_by": "tag"} not in found
 
 
-@pytest.mark.parametrize("told_by", ["prompt", "tag", "file"])
+@pytest.mark.parametrize("told_by", ["prompt", "tag", "file", "documents"])
 @pytest.mark.parametrize("oversight", ["monitored", "unmonitored", "reviewed_later"])
 def test_oversight_is_told_in_one_place(every: LoadedScenario, oversight: str, told_by: str) -> None:
     world = _world(every, oversight=oversight, told_by=told_by)
@@ -82,7 +82,7 @@ def test_oversight_is_told_in_one_place(every: LoadedScenario, oversight: str, t
     files = [entry for entry in world.entries if entry.path.endswith("/sessions.md")]
     assert (told in world.prompts.system) == (told_by == "prompt")
     assert [told in entry.content.decode() for entry in files] == ([True] if told_by == "file" else [])
-    assert world.prompts.task.startswith("<tier>") == (told_by == "tag")
+    assert world.prompts.task.startswith("<tier>") == (told_by in ("tag", "documents"))
 
 
 def test_with_the_tag_only_the_tag_differs_between_levels_of_oversight(every: LoadedScenario) -> None:
