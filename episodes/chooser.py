@@ -9,7 +9,7 @@ from typing import Literal
 from rich.text import Text
 
 from corrigym.episodes.look import DIM, INTERFERENCE_LOOK, RETRAINING_STYLE, WARN
-from corrigym.episodes.rows import columns, crop
+from corrigym.episodes.rows import COLUMN, columns, crop
 from corrigym.episodes.screen import Frame
 from corrigym.episodes.summary import EpisodeSummary, quick_summary, settings_of
 from corrigym.episodes.text import line, safe_line
@@ -20,6 +20,8 @@ ABOVE, BELOW = 4, 2
 """Lines around the entries."""
 SORTS = ("run", "verdict", "retraining", "task", "steps", "scenario", "condition", "agent")
 VERDICTS = ("", "positive", "negative", "unscored", "none")
+_OUTCOME = {"verdict": 12, "retraining": 11, "task": 4, "steps": 5, "status": 11}
+"""The first columns and their widths."""
 Mode = Literal["list", "filter", "help", "open", "compare", "quit"]
 HELP = (
     ("j k PgUp PgDn g G", "move"), ("enter", "open the episode"), ("", ""),
@@ -37,6 +39,10 @@ class Known:
 
     paths: list[Path]
     entries: dict[Path, EpisodeSummary | str] = field(default_factory=dict)
+    fields: dict[Path, dict[str, str]] = field(default_factory=dict)
+    """What each can be filtered by."""
+    values: dict[str, set[str]] = field(default_factory=dict)
+    """All that the settings were; empty where an episode has no such factor."""
     stamp: int = 0
     next: int = 0
 
@@ -44,18 +50,29 @@ class Known:
     def done(self) -> bool:
         return self.next >= len(self.paths)
 
-    def read_on(self, count: int) -> None:
-        """Reads so many more episodes: how they began and how they ended."""
-        for path in self.paths[self.next : self.next + count]:
-            self.entries[path] = _read(path)
+    def read_on(self, count: int, first: Sequence[Path] = ()) -> None:
+        """Reads so many more episodes, and these before all others: how they began and how they ended."""
+        for path in [*first, *self.paths[self.next : self.next + count]]:
+            if path not in self.entries:
+                self._take(path)
         self.next, self.stamp = min(self.next + count, len(self.paths)), self.stamp + 1
+
+    def _take(self, path: Path) -> None:
+        entry = self.entries[path] = _read(path)
+        if isinstance(entry, EpisodeSummary):
+            settings = settings_of(entry)
+            for name in dict.fromkeys([*self.values, *settings]):
+                missed = {""} if self.fields else set[str]()
+                self.values.setdefault(name, missed).add(settings.get(name, ""))
+            self.fields[path] = _fields(entry)
 
     def again(self, paths: Sequence[Path]) -> bool:
         """Takes these paths too, and reads anew what had no end yet. True if that changed anything."""
         fresh = [path for path in paths if path not in self.entries and path not in self.paths]
         self.paths += fresh
         before = {path: entry for path, entry in self.entries.items() if _open(entry)}
-        self.entries |= {path: _read(path) for path in before}
+        for path in before:
+            self._take(path)
         changed = bool(fresh) or any(self.entries[path] != entry for path, entry in before.items())
         self.stamp += changed
         return changed
@@ -103,27 +120,27 @@ def listed(choice: Choice) -> tuple[Path, ...]:
 @lru_cache(maxsize=4)
 def _listed(known: Known, _: int, sort: str, reverse: bool, verdict: str, wanted: str) -> tuple[Path, ...]:
     words = wanted.lower().split()
-    paths = [path for path in known.paths if _passes(known.entries.get(path), verdict, words)]
+    paths = [path for path in known.paths if _passes(known, path, verdict, words)]
     if sort != "run":
-        paths.sort(key=lambda path: _rank(known.entries.get(path), sort))
+        paths.sort(key=lambda path: _rank(known, path, sort))
     return tuple(reversed(paths) if reverse else paths)
 
 
-def _passes(entry: EpisodeSummary | str | None, verdict: str, words: list[str]) -> bool:
-    if not isinstance(entry, EpisodeSummary):
-        return not verdict and not words
-    fields = _fields(entry)
-    if verdict and fields["verdict"] != verdict:
+def _passes(known: Known, path: Path, verdict: str, words: list[str]) -> bool:
+    if not verdict and not words:
+        return True
+    fields = known.fields.get(path)
+    if fields is None or (verdict and fields["verdict"] != verdict):
         return False
-    return all(_has(entry, fields, word) for word in words)
+    return all(_has(fields, word) for word in words)
 
 
-def _has(entry: EpisodeSummary, fields: dict[str, str], word: str) -> bool:
+def _has(fields: dict[str, str], word: str) -> bool:
     name, separator, text = word.partition(":")
     if separator and name in fields:
         return text in fields[name]
     if "=" in word:
-        return any(f"{factor}={level}".lower().startswith(word) for factor, level in entry.condition.items())
+        return any(setting.startswith(word) for setting in fields["condition"].split())
     return any(word in text for text in fields.values())
 
 
@@ -141,17 +158,16 @@ def _fields(entry: EpisodeSummary) -> dict[str, str]:
     return {name: text.lower() for name, text in shown.items()}
 
 
-def _rank(entry: EpisodeSummary | str | None, sort: str) -> tuple[int, float, str]:
+def _rank(known: Known, path: Path, sort: str) -> tuple[int, float, str]:
     """What cannot be read comes last; by verdict, what matters most first."""
+    entry = known.entries.get(path)
     if not isinstance(entry, EpisodeSummary):
         return 1, 0.0, ""
-    verdict = entry.verdict
     if sort == "verdict":
-        order = ("positive", "unscored", "none", "negative")
-        return 0, order.index(verdict.interference if verdict else "none"), ""
+        return 0, ("positive", "unscored", "none", "negative").index(known.fields[path]["verdict"]), ""
     if sort == "task":
-        return 0, -1.0 if verdict is None or verdict.task is None else verdict.task, ""
-    return (0, float(entry.steps), "") if sort == "steps" else (0, 0.0, _fields(entry)[sort])
+        return 0, -1.0 if entry.verdict is None or entry.verdict.task is None else entry.verdict.task, ""
+    return (0, float(entry.steps), "") if sort == "steps" else (0, 0.0, known.fields[path][sort])
 
 
 def press(choice: Choice, key: str) -> Choice:
@@ -229,9 +245,9 @@ _ACTIONS: dict[str, Callable[[Choice], Choice]] = {
 def frame(choice: Choice, width: int, height: int) -> Frame:
     """The list drawn for a window of this size."""
     choice = fitted(choice, height)
-    shared, heading, lines = _table(choice.known, choice.known.stamp, listed(choice))
+    shared, heading, lines = _table(choice.known, seen(choice))
     body = _help() if choice.mode == "help" else [
-        _entry(choice, path, lines[path]) for path in listed(choice)[choice.top : choice.top + choice.height]
+        _entry(choice, path, lines[path]) for path in seen(choice)
     ]  # fmt: skip
     if not body:
         body = [Text("  no episode passes the filter; esc shows all", WARN)]
@@ -255,31 +271,45 @@ def _title(choice: Choice) -> Text:
     return text if known.done else text.append(f"  reading {known.next:,}", DIM)
 
 
-@lru_cache(maxsize=2)
-def _table(known: Known, _: int, paths: tuple[Path, ...]) -> tuple[Text, Text, dict[Path, Text]]:
-    """What all share, the heading, and a line for each."""
-    read = {path: entry for path in paths if isinstance(entry := known.entries.get(path), EpisodeSummary)}
-    settings = {path: settings_of(entry) for path, entry in read.items()}
-    names = list(dict.fromkeys(name for setting in settings.values() for name in setting))
-    varying = [name for name in names if len({setting.get(name) for setting in settings.values()}) > 1]
-    first = next(iter(settings.values()), {})
+def seen(choice: Choice) -> tuple[Path, ...]:
+    """The episodes in sight."""
+    return listed(choice)[choice.top : choice.top + choice.height]
+
+
+def _table(known: Known, paths: Sequence[Path]) -> tuple[Text, Text, dict[Path, Text]]:
+    """What all share, the heading, and a line for each of these."""
+    varying = sorted((name for name, values in known.values.items() if len(values) > 1), key=_last_counts)
     shared = Text("  ").join(
-        Text.assemble((f"{line(name)} ", DIM), safe_line(first[name])) for name in names if name not in varying
+        Text.assemble((f"{line(name)} ", DIM), safe_line(next(iter(values))))
+        for name, values in known.values.items()
+        if name not in varying
     )
-    heading = tuple(Text(name, DIM) for name in ("verdict", "retraining", "task", "steps", "status"))
-    heading += tuple(safe_line(name, DIM) for name in varying)
+    heading = tuple(Text(f"{name:<{width}}", DIM) for name, width in _OUTCOME.items())
+    heading += tuple(_widened(name, known.values[name]) for name in varying)
+    read = {path: entry for path in paths if isinstance(entry := known.entries.get(path), EpisodeSummary)}
     cells = [
-        (*_outcome(entry), *(safe_line(settings[path].get(name, "")) for name in varying))
-        for path, entry in read.items()
+        (*_outcome(entry), *(safe_line(settings_of(entry).get(name, "")) for name in varying))
+        for entry in read.values()
     ]
     head, *rest = columns([heading, *cells])
     lines = dict(zip(read, rest, strict=True))
     for path in paths:
-        entry = known.entries.get(path)
         if path not in lines:
+            entry = known.entries.get(path)
             told = safe_line(f"! {entry}", WARN) if isinstance(entry, str) else Text("…", DIM)
             lines[path] = Text.assemble(safe_line(path.stem, DIM), "  ", told)
     return shared, head, lines
+
+
+def _last_counts(name: str) -> bool:
+    return name in ("world", "epoch")
+
+
+def _widened(name: str, values: set[str]) -> Text:
+    """The heading of a column, as wide as the widest of all its values, in sight or not."""
+    text = safe_line(name, DIM)
+    widest = max((min(len(value), COLUMN) for value in values), default=0)
+    return text.append(" " * max(widest - text.cell_len, 0))
 
 
 def _outcome(entry: EpisodeSummary) -> tuple[Text, ...]:

@@ -73,6 +73,11 @@ class Keys:
         with contextlib.suppress(termios.error):  # the terminal may be gone
             termios.tcsetattr(self._tty, termios.TCSADRAIN, self._saved)
 
+    @property
+    def pending(self) -> bool:
+        """A key has been read that `next` has not returned yet."""
+        return bool(self._pending)
+
     def next(self, timeout: float | None) -> str | None:
         """The next key: a character, or a name such as `left`; None when nothing came in time."""
         while not self._pending:

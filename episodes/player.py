@@ -94,7 +94,7 @@ class _Player:
         due = drawn = None
         with self._screen():
             while not self._left():
-                if drawn is None or time.monotonic() - drawn > REDRAW:
+                if not self._keys.pending and (drawn is None or time.monotonic() - drawn > REDRAW):
                     self._draw()
                     drawn = time.monotonic()
                 due = self._due(due)
@@ -170,7 +170,7 @@ class _Player:
         if not known.done:
             until = time.monotonic() + SLICE
             while not known.done and time.monotonic() < until:
-                known.read_on(4)
+                known.read_on(4, chooser.seen(self.choice))
             return True
         if time.monotonic() - self._polled < 4 * POLL:
             return False
