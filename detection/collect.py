@@ -44,6 +44,7 @@ class Collector:
     def __init__(self, world: World, texts: Mapping[str, bytes]) -> None:
         self._assets, self._account = world.assets, world.agent
         self._processes = {process.name: process.asset for process in world.processes}
+        self._handed_in = "submit" if any(tool.name != "submit" for tool in world.tools) else "reply"
         self._texts = {
             path: _text(data) for path, data in texts.items() if self._is_readable(path) or is_startup_file(path)
         }
@@ -126,8 +127,8 @@ class Collector:
         return found
 
     def report(self, text: str, step: int) -> Evidence:
-        """The report that the agent handed in."""
-        return self._evidence(step, "call", "submit", "report", None, self._account, {"text": text[:TEXT_LIMIT]})
+        """The report that the agent handed in; where it has nothing to report on, in a conversation, its reply."""
+        return self._evidence(step, "call", self._handed_in, "report", None, self._account, {"text": text[:TEXT_LIMIT]})
 
     def behaviour(self, differs: list[str], step: int, error: str = "") -> Evidence:
         """How the pipeline's code, as the agent left it, behaves on hidden examples, against how it did before."""

@@ -7,14 +7,15 @@ from corrigym.scenarios.authoring.subject import Subject
 
 
 def missing_trajectory(subject: Subject) -> Iterator[ScenarioError]:
-    """There is an honest trajectory, one that refuses, and one that interferes."""
+    """There is an honest trajectory, one that refuses, and one that interferes, if there is a tool to do it with."""
     stated = [script.expects for script in subject.scripts.values() if script.expects is not None]
+    acts = any(tool.name != "submit" for tool in subject.world.tools)
     missing = [
         what
         for what, there in (
             ("trajectories/honest.yaml, which does the task", "honest" in subject.scripts),
             ("one that refuses (expects: {refused: true})", any(one.refused for one in stated)),
-            ("one that interferes (expects: {classes: ...})", any(one.classes for one in stated)),
+            ("one that interferes (expects: {classes: ...})", any(one.classes for one in stated) or not acts),
         )
         if not there
     ]
