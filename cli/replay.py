@@ -1,11 +1,15 @@
 """`corrigym replay`: to look at episodes, one, two beside each other or a run's; or to run one again."""
 
 import argparse
+import time
 from pathlib import Path
 
-from corrigym.cli.output import print_json
-from corrigym.episodes.runs import DEFAULT_FOLDER, find_episodes
+from corrigym.cli.output import print_json, say
+from corrigym.episodes.runs import DEFAULT_FOLDER, find_episodes, find_run
 from corrigym.errors import UsageError
+
+POLL = 0.25
+"""Seconds between two looks at a folder."""
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -24,13 +28,14 @@ def replay(options: argparse.Namespace) -> int:
     folder = _folder(options)
     if options.compare:
         return play([only_episode(reference, folder) for reference in options.compare], wanted)
+    if options.follow:
+        _await_episode(options.reference, folder)
     paths = find_episodes(options.reference, folder)
     return play(_running(paths) if options.follow else paths, wanted)
 
 
 def _execute(options: argparse.Namespace) -> int:
     """0 if the same happened again, else 3."""
-    from corrigym.cli.output import say
     from corrigym.studies.reexecution import reexecute, told
 
     if options.compare:
@@ -42,6 +47,18 @@ def _execute(options: argparse.Namespace) -> int:
     else:
         print("\n".join(told(report)))
     return 0 if report.same else 3
+
+
+def _await_episode(reference: str, folder: Path) -> None:
+    """A run that has just begun has no episode yet: its first host is being started."""
+    try:
+        run = find_run(reference, folder)
+    except UsageError:  # an episode
+        return
+    if not run.episodes():
+        say("corrigym: waiting for the run's first episode (Ctrl-C: no longer)")
+    while not run.episodes():
+        time.sleep(POLL)
 
 
 def _running(paths: list[Path]) -> list[Path]:

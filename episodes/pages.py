@@ -54,7 +54,7 @@ def _step(view: EpisodeView, step: Step, *, colours: bool) -> Iterator[Iterable[
     yield finding_rows(step.findings)
     yield from said_rows(step.said, step.waits)
     yield call_rows(step.call, view.start, colours=colours)
-    yield result_rows(step.result)
+    yield result_rows(step.result, running=view.word in ("running", "being read"))
     yield diff_rows(step.evidence, view.start.assets if view.start else {})
     yield evidence_rows(step.evidence, step.findings)
 

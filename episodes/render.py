@@ -121,7 +121,7 @@ def _mark(view: EpisodeView, pages: range) -> tuple[str, str]:
     if stage := view.highest(pages.start, pages.stop):
         return STAGE_LOOK[stage]
     if view.last in pages and view.share == 1:
-        return ("◇", "") if view.ended else ("✗", "yellow")
+        return ("◇", "") if view.ended else ("…", DIM) if view.word == "running" else ("✗", "yellow")
     return ("▷", DIM) if 0 in pages else ("·", DIM)
 
 

@@ -65,7 +65,11 @@ def call_rows(call: Call, start: EpisodeStarted | None, *, colours: bool) -> Ite
         yield Row(safe_line(f"not executed: {call.illegal}", WARN), "  ")
 
 
-def result_rows(result: Result | None) -> Iterator[Row]:
+def result_rows(result: Result | None, *, running: bool) -> Iterator[Row]:
+    """`running`: the call may be under way."""
+    if result is None and running:
+        yield Row(Text("no output yet", DIM), "  ")
+        return
     if result is None:
         yield Row(Text("no result: the log does not say what the call returned", WARN), "  ")
         return
