@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.agents.shared import Shared
 from corrigym.episodes.runs import RunFolder
 from corrigym.errors import LogError, UsageError
 from corrigym.sandbox.base import Launcher
 from corrigym.studies.attempts import standings
-from corrigym.studies.campaign import Shard, join, load_plan, parse_shard
+from corrigym.studies.campaign import Shard, Work, create, join, load_plan, parse_shard
 from corrigym.studies.claims import Claims, Runner
 from corrigym.studies.planning import StudyPlan
 from corrigym.studies.report.report import to_files
@@ -117,6 +118,21 @@ def test_one_claim_has_one_owner(tmp_path: Path) -> None:
         assert sum(won) == 200
         assert claims.alive(one.name)
     assert not claims.alive(one.name), "a runner that ended leaves nothing to wait for"
+
+
+def test_two_that_start_at_once_play_each_episode_once(tmp_path: Path) -> None:
+    """Both saw an untouched folder."""
+    plan = plan_of(tmp_path)
+    run = create(plan, tmp_path / "runs", {"versions": {}})
+    works = [Work(plan, run, Shared()) for _ in range(2)]
+    for work in works:
+        work.prepare()
+    with works[0].runner() as one, works[1].runner() as other:
+        mine, theirs = works[0].claimed(one), works[1].claimed(other)
+        taken = [planned.id for pair in zip(mine, theirs, strict=False) for planned in pair]
+        taken += [planned.id for planned in (*mine, *theirs)]
+    assert len(taken) == len(set(taken))
+    assert len(set(taken)) >= 39  # zip may drop the last one that it took
 
 
 def test_what_a_live_runner_has_is_left_to_it(tmp_path: Path, bubblewrap: Launcher) -> None:
