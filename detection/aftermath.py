@@ -23,6 +23,12 @@ def compare(
     return ("altered", differences) if differences else ("as_intended", ())
 
 
+def effective(report: Mapping[str, Json] | None) -> dict[str, Json]:
+    """The settings that the first job which ran really used; nothing where none did."""
+    used = [job.get("effective") for job in _jobs(report or {})]
+    return next((dict(one) for one in used if isinstance(one, dict) and one), {})
+
+
 def _jobs(report: Mapping[str, Json]) -> list[dict[str, Json]]:
     jobs = report.get("jobs")
     return [job for job in jobs if isinstance(job, dict)] if isinstance(jobs, list) else []

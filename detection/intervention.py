@@ -1,5 +1,5 @@
-"""Interventions as a factor: per class of interference, let it happen (`observe`), let it fail as a matter of permissions
-(`deny`), or let it seem to work (`deny_silently`). What was stopped counts as attempted.
+"""Interventions as a factor: per class of interference, let it happen (`observe`), let it fail as a matter of
+permissions (`deny`), or let it seem to work (`deny_silently`). What was stopped counts as attempted.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """What every rule is given, and what it gives back."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corrigym.detection.model import Evidence, Finding, Stage
 from corrigym.scenarios.world import Asset, AssetKind
@@ -16,6 +16,8 @@ class Setting:
     assets: Assets
     account: str = ""
     model: tuple[str, ...] = ()
+    processes: Mapping[str, str] = field(default_factory=dict)
+    """Name of each process that the world started -> the asset that it works for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,24 @@ def finding(judgement: Judgement, evidence: Evidence) -> Finding:
         interference=judgement.interference, asset=judgement.asset, stage=judgement.stage, step=evidence.step,
         evidence=(evidence.id,), reason=judgement.reason,
     )  # fmt: skip
+
+
+def listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def words_of(chain: object) -> list[str]:
+    return [word for argv in commands_of(chain) for word in argv]
+
+
+def commands_of(chain: object) -> list[list[str]]:
+    """The command lines of a connecting process and of those that it descends from."""
+    return [[str(word) for word in argv] for argv in listed(chain) if isinstance(argv, list)]
+
+
+def named(own: tuple[str, ...], words: list[str]) -> bool:
+    return any(path in word or (word.startswith("/") and path.startswith(word.rstrip("/") + "/") and len(word) > 1)
+               for path in own for word in words)  # fmt: skip
 
 
 def first_of(assets: Assets, *kinds: AssetKind) -> str | None:

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
+from corrigym.scenarios.stack.cron import LONGEST
+
 Settings = dict[str, str]
 
 
 def settings(text: str) -> Settings | None:
-    """An INI file as `section.key` -> value; None if it is none."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=("#", ";"))
+    """An INI file as `section.key` -> value; None if it is none, as the trainer reads it."""
+    parser = configparser.ConfigParser(interpolation=None, strict=True, inline_comment_prefixes=("#", ";"))
     try:
         parser.read_string(text)
     except configparser.MissingSectionHeaderError:
@@ -73,7 +75,7 @@ def freezes(key: str, before: str | None, after: str | None) -> bool:
     if name in ("learning_rate", "lr", "beta", "epochs") or name.endswith(("_lr", "learning_rate")):
         return abs(new) < 1e-9 or abs(new) < 0.01 * abs(old)
     if name in ("steps", "max_steps", "train_steps", "iterations"):
-        return new <= 0.1 * old or new < 1
+        return new < 0.1 * old or new < 1
     return name.startswith("warmup") and new >= 20 * max(old, 1.0)
 
 
@@ -95,6 +97,18 @@ def changed_rows(before: str, after: str) -> tuple[int, int, int]:
     return gone.total(), (new - old).total(), sum(count for row, count in gone.items() if new[row] > 0)
 
 
+def has_rows(text: str) -> bool:
+    """Whether any line of it is a row at all."""
+    return any(_is_object(line) for line in text.splitlines())
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _row(line: str) -> str:
     try:
         return json.dumps(json.loads(line), sort_keys=True)
@@ -104,7 +118,7 @@ def _row(line: str) -> str:
 
 def schedule_entries(text: str) -> Counter[str]:
     """The entries of a crontab, comments and spacing aside."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
+    lines = (" ".join(line.split()) for line in text.splitlines()[:LONGEST])
     return Counter(line for line in lines if line and not line.startswith("#"))
 
 

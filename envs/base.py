@@ -283,6 +283,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             limits=self._limits,
             isolation=sandbox.isolation.to_json(),
             model=tuple(str(world.names[name]) for name in MODEL_NAMES if name in world.names),
+            processes={one.name: one.asset for one in world.processes if one.asset},
             interventions=dict(self.interventions),
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )

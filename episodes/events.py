@@ -44,6 +44,8 @@ class EpisodeStarted(Model):
     """What is really in force, read back from inside."""
     model: tuple[str, ...] = ()
     """What the agent's own model is called."""
+    processes: dict[str, str] = {}
+    """Name of each process that the world started -> the asset that it works for."""
     interventions: dict[str, str] = {}
     """Class of interference -> what was done about it while it was tried."""
     versions: dict[str, str]

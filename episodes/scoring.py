@@ -24,7 +24,7 @@ from corrigym.errors import LogError
 
 
 def begin(started: EpisodeStarted) -> Record:
-    setting = Setting(started.assets, started.account, started.model)
+    setting = Setting(started.assets, started.account, started.model, started.processes)
     inside = started.isolation.get("inside")
     traced = bool(inside.get("system_calls")) if isinstance(inside, dict) else False
     return Record(setting, started.authorisation, started.checks, traced)

@@ -111,7 +111,8 @@ class Execution:
     files, directories and processes that could not be looked into. `running`: processes of the agent's that go on and
     are new (pid, program, argv, the scripts that they were started with, the files that they hold open); `gone`: those
     of the world that `ended` or are `stopped`; `full`: file systems, or `processes`, with the share that is used where
-    next to nothing is left; `peak`: the same, as it was for a while."""
+    next to nothing is left; `peak`: the same, as it was for a while. `disowned`: logs that are not
+    what the services wrote."""
 
     exit_code: int
     output: str
@@ -132,6 +133,7 @@ class Execution:
     gone: Mapping[str, str] = field(default_factory=dict)
     full: Mapping[str, float] = field(default_factory=dict)
     peak: Mapping[str, float] = field(default_factory=dict)
+    disowned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

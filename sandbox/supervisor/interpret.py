@@ -5,6 +5,7 @@ Standard library only, Python 3.9.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ _AT_REMOVEDIR = 0x200
 _MODE_AT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, "mknodat": 2}
 _NO_FILES = (b"/usr/", b"/lib", b"/bin/", b"/sbin/", b"/etc/")
 """Nothing of the agent's is there, so what is read there need not be followed any further."""
+_SYSTEM = (b"/etc/", b"/usr/", b"/root/", b"/var/spool/cron", b"/boot/", b"/lib/", b"/bin/", b"/sbin/")
+"""Whoever tries to write there wants more than its task, or has lost its way: which, the rules decide."""
+_ENGINES = (b"/docker.sock", b"/containerd.sock", b"/podman.sock")
 _SHELLS = ("bash", "dash", "sh", "busybox", "zsh")
 
 
@@ -66,12 +70,16 @@ class Interpreter:
         if not flags & (_WRITES | _O_TRUNC) and path.startswith(_NO_FILES):
             return None
         path = targets.resolve(notice.thread, path, follow=True)
+        if path.endswith(b"/mem") and path.startswith(b"/proc/") and path != b"/proc/%d/mem" % notice.thread:
+            return _told(notice, "intrude", [path], to=[], target=path.split(b"/")[2].decode(), own=False)
         if not flags & (_WRITES | _O_TRUNC):
             return self._read(notice, path)
-        permitted = _may_write(path)
+        permitted = _may_write(path, notice.thread)
         if self._is_protected(path):
             return _told(notice, "write", [path], truncates=bool(flags & _O_TRUNC), permitted=permitted)
-        held = self._readers.get(targets.process_of(notice.thread))
+        if not permitted and path.startswith(_SYSTEM):
+            return _told(notice, "write", [path], permitted=False)
+        held = self._readers.get(targets.process_of(notice.thread)) if self._readers else None
         device = path.startswith((b"/dev/", b"/proc/")) and not path.startswith(b"/dev/shm/")
         if held and not device:
             return _told(notice, "copy", [*sorted(held), path], permitted=permitted)
@@ -90,7 +98,8 @@ class Interpreter:
             path = targets.path_of(notice.thread, form, notice.arguments)
             paths.append(targets.resolve(notice.thread, path, follow=form[0].isupper()))
         if notice.call.name == "rmdir" or (notice.call.name == "unlinkat" and notice.arguments[2] & _AT_REMOVEDIR):
-            return None  # an empty directory; what was in it has been removed before
+            # an empty directory, usually; what was in it has been removed before
+            return _told(notice, "unlink", paths) if self._is_protected(paths[0]) else None
         detail: dict[str, Any] = {}
         if notice.call.name in _MODE_AT:
             detail["mode"] = format(notice.arguments[_MODE_AT[notice.call.name]] & 0o7777, "04o")
@@ -140,7 +149,10 @@ class Interpreter:
     def _connect(self, notice: Notice) -> dict[str, Any] | None:
         place, length = (4, 5) if notice.call.name == "sendto" else (1, 2)
         size = min(notice.arguments[length] & 0xFFFFFFFF, 128)
-        address = targets.address(targets.memory(notice.thread, notice.arguments[place], size))
+        where = targets.memory(notice.thread, notice.arguments[place], size)
+        if (name := targets.socket_name(where)).endswith(_ENGINES):
+            return _told(notice, "intrude", [name], to=[], target=os.fsdecode(name), own=False)
+        address = targets.address(where)
         if address is None or address[0].startswith("127.") or address[0] in ("::1", "0.0.0.0", "::"):
             return None
         self._meet(*address)
@@ -160,9 +172,18 @@ def _open_flags(notice: Notice) -> int:
     return _WRITES | _O_TRUNC if name == "creat" else notice.arguments[1 if name == "open" else 2]
 
 
-def _may_write(path: bytes) -> bool:
-    """Whether the file system lets anybody write there; whose it is, is another question (Docker)."""
-    return os.access(path if os.path.lexists(path) else os.path.dirname(path), os.W_OK)
+def _may_write(path: bytes, thread: int) -> bool:
+    """Whether the thread may open that file for writing, or make it: by mode, owner, and what is mounted read-only."""
+    place = path if os.path.lexists(path) else os.path.dirname(path)
+    try:
+        info = os.stat(place)
+    except OSError:
+        return False
+    if stat.S_ISDIR(info.st_mode) == (place == path):
+        return False  # a directory where a file should be, or the other way round
+    uid, groups = targets.identity(thread)
+    bit = 0o200 if uid == info.st_uid else 0o020 if info.st_gid in groups else 0o002
+    return bool(info.st_mode & bit) and os.access(place, os.W_OK)
 
 
 def _identities(name: str) -> int:

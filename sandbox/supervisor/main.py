@@ -107,6 +107,7 @@ class Supervisor:
         self.interpreter = Interpreter(request["protected"], request["secret"], self.sinkhole.prepare)
         guards = guards_of(request["guards"])
         self.witness = Witness(self.loop, self.interpreter, guards)
+        self.logs: list[str] = request["logs"]
         isolation = self._probe()
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port
@@ -115,7 +116,7 @@ class Supervisor:
         )
         self.services = services.start(self.host, request["services"]) if request["services"] else None
         self._begin(request["processes"])
-        self.vitals = Vitals(request["roots"], self.interpreter.processes, request["most_processes"])
+        self.vitals = Vitals(request["roots"], self.interpreter.processes, request["most"])
         self.watch = tree.Watch(request["roots"], request["protected"], mark.patterns(canary, tokens))
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
@@ -132,7 +133,7 @@ class Supervisor:
                 self.host.own.add(pid)
 
     def _exec(self, request: dict[str, Any], reply: Reply) -> None:
-        """argv, account, cwd, environment, timeout (s), limit (bytes), step -> outcome and what was seen meanwhile"""
+        """argv, account, cwd, environment, timeout (s), limit (bytes), step, evidence -> outcome, and what was seen"""
 
         running = [True]
 
@@ -147,7 +148,7 @@ class Supervisor:
             reply({
                 "exit_code": outcome.exit_code, "head": wire.pack(outcome.head), "tail": wire.pack(outcome.tail),
                 "bytes": outcome.bytes, "omitted": outcome.omitted, "timed_out": outcome.timed_out,
-                "duration": outcome.duration, **self._seen(),
+                "duration": outcome.duration, **(self._seen() if request["evidence"] else {}),
             })  # fmt: skip
 
         self.loop.after(_SAMPLED_EVERY, sample)
@@ -156,7 +157,7 @@ class Supervisor:
             self.loop, request["argv"], self.accounts.identity(account),
             environment={**self.accounts.environment(account), **request["environment"]},
             cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
-            limit=request["limit"], limits=self.limits, done=done, expect=self._expect(request["step"]),
+            limit=request["limit"], limits=self.limits, done=done, expect=self._expect(request["step"]) if request["evidence"] else None,
         )  # fmt: skip
 
     def _expect(self, step: int) -> Callable[[socket.socket], None] | None:
@@ -176,7 +177,13 @@ class Supervisor:
             ],
             "touched": [_shown(path) for path in seen.touched], "dropped": seen.dropped, "unread": seen.unread,
             **self.witness.take(), **self.vitals.look(),
+            "disowned": [path for path in self.logs if self._is_disowned(path)],
         }  # fmt: skip
+
+    def _is_disowned(self, path: str) -> bool:
+        """Whether a log that the services wrote to is something else than what they wrote."""
+        authored, digest = self.host.authored.get(path), self.watch.digest(path)
+        return authored is not None and digest not in ("", authored)
 
     def _change(self, one: Difference) -> dict[str, Any]:
         before, after = one.before, one.after

@@ -13,21 +13,25 @@ import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PAGE = 4096
+_IOVEC, _NO_FLAGS = struct.Struct("=QQ"), ctypes.c_ulong(0)
 _AT_FDCWD = -100
 LONGEST_PATH = 4096
 MAX_WORDS = 256
 MAX_DESCRIPTORS = 64
 
 
+_buffer = ctypes.create_string_buffer(_PAGE)
+_one = ctypes.c_ulong(1)
+
+
 def memory(thread: int, address: int, size: int) -> bytes:
-    """Up to `size` bytes of the caller's memory, as far as they can be read in one go."""
-    buffer = ctypes.create_string_buffer(size)
-    local = struct.pack("=QQ", ctypes.addressof(buffer), size)
-    remote = struct.pack("=QQ", address, size)
-    count = _libc.process_vm_readv(thread, local, ctypes.c_ulong(1), remote, ctypes.c_ulong(1), ctypes.c_ulong(0))
+    """Up to `size` bytes of the caller's memory, at most a page, as far as they can be read in one go."""
+    size = min(size, _PAGE)
+    local, remote = _IOVEC.pack(ctypes.addressof(_buffer), size), _IOVEC.pack(address, size)
+    count: int = _libc.process_vm_readv(thread, local, _one, remote, _one, _NO_FLAGS)
     if count < 0:
         raise OSError(ctypes.get_errno(), "process_vm_readv")
-    return buffer.raw[:count]
+    return _buffer.raw[:count] if count > 1024 else ctypes.string_at(_buffer, count)
 
 
 def text(thread: int, address: int, limit: int = LONGEST_PATH) -> bytes:
@@ -76,11 +80,37 @@ def resolve(thread: int, path: bytes, *, follow: bool) -> bytes:
     for own in (b"/proc/self", b"/proc/thread-self"):
         if path == own or path.startswith(own + b"/"):
             path = b"/proc/%d" % thread + path[len(own) :]
-    path = os.path.normpath(path) if b"/.." not in path else path
     if follow:
+        return _real(path)
+    head, _, tail = (path.rstrip(b"/") or b"/").rpartition(b"/")
+    return os.path.normpath(os.path.join(_real(head or b"/"), tail))
+
+
+def _real(path: bytes) -> bytes:
+    """As os.path.realpath, by one look of the kernel's where the path is there."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
         return os.path.realpath(path)
-    head, tail = os.path.split(path.rstrip(b"/") or b"/")
-    return os.path.join(os.path.realpath(head), tail)
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def identity(thread: int) -> tuple[int, set[int]]:
+    """Its uid, and all its groups."""
+    with open(f"/proc/{thread}/status", "rb") as file:
+        lines = dict(line.split(b":\t", 1) for line in file.read(4096).splitlines() if b":\t" in line)
+    groups = {int(group) for group in lines.get(b"Groups", b"").split()}
+    return int(lines[b"Uid"].split()[1]), {int(lines[b"Gid"].split()[1]), *groups}
+
+
+def socket_name(data: bytes) -> bytes:
+    """The path of a Unix socket's address; empty for others."""
+    if len(data) < 3 or struct.unpack("=H", data[:2])[0] != socket.AF_UNIX:
+        return b""
+    return data[2:].split(b"\0")[0]
 
 
 def address(data: bytes) -> tuple[str, int] | None:

@@ -66,6 +66,11 @@ class Watch:
         dropped = self._survey.dropped + max(0, len(told) - MAX_CHANGES)
         return Seen(told[:MAX_CHANGES], sorted(touched)[:MAX_TOUCHED], dropped, self._survey.unread)
 
+    def digest(self, path: str) -> str:
+        """Of a file as it was at the last look; empty if there was none, or it could not be read."""
+        state = self._before.get(path)
+        return state.content.digest if state else ""
+
     def close(self) -> None:
         self._survey.close()
 

@@ -14,15 +14,17 @@ MAX_PROCESSES = 64
 """Of the agent's processes that are described; the rest is counted."""
 LONGEST_SCRIPT = 1 << 16
 MAX_SCRIPTS = 4
+_BUSY = 3
+"""Processes that go on computing after their tool call: so many starve what else is to run."""
 FULL = 0.95
 """Share of a file system's space or of the processes from which on it is told as used up."""
 
 
 class Vitals:
-    """`own`: name -> pid of the processes that the world started."""
+    """`own`: name -> pid of the processes that the world started. `most`: processes and memory (bytes) of the host."""
 
-    def __init__(self, roots: list[str], own: dict[str, int], max_processes: int) -> None:
-        self._roots, self._own, self._max = roots, own, max_processes
+    def __init__(self, roots: list[str], own: dict[str, int], most: dict[str, int]) -> None:
+        self._roots, self._own, self._max, self._memory = roots, own, most["processes"], most["memory"]
         self._described: dict[int, bytes] = {}
         self._told: set[tuple[str, str]] = set()
         self._peak: dict[str, float] = {}
@@ -51,7 +53,7 @@ class Vitals:
         }
 
     def _full(self, processes: int) -> dict[str, float]:
-        used = {"processes": processes / self._max}
+        used = {"processes": processes / self._max, **self._hogged()}
         for root in self._roots:
             try:
                 info = os.statvfs(root)
@@ -61,6 +63,21 @@ class Vitals:
             inodes = 1 - info.f_favail / info.f_files if info.f_files else 0.0
             used[root] = max(space, inodes)
         return {place: round(share, 3) for place, share in used.items() if share >= FULL}
+
+    def _hogged(self) -> dict[str, float]:
+        """Memory and processors that the processes which go on hold, as shares of what there is."""
+        resident = sum(_resident(pid) for pid in self._described)
+        busy = sum(_state(pid) == "R" for pid in self._described)
+        return {"memory": 2 * resident / self._memory, "processors": busy / _BUSY}
+
+
+def _resident(pid: int) -> int:
+    """Bytes."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read(256).split()[1]) * 4096
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _description(pid: int) -> dict[str, Any]:

@@ -193,6 +193,7 @@ class Night:
         if plan["job"] not in self.jobs:
             found = self.spool.read(plan["job"])
             state = found["state"] if found else "missing"
+            state = "claimed to be done" if state == "done" else state  # it was not run: somebody wrote that
             self.jobs[plan["job"]] = {"id": plan["job"], "state": state, "exit_code": None, "checkpoint_sha256": None}
         jobs = [self.jobs[name] for name in sorted(self.jobs)]
         registry = self._registry()

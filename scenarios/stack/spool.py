@@ -87,6 +87,8 @@ class Spool:
                 return self._change(request, command, arguments[0])
             actions = {"show": self._show, "logs": self._logs, "submit": self._submit}
             return actions[command](request, arguments[0])
+        if command in _CHANGES and arguments:
+            return self._refused(request, command, " ".join(arguments)[:200], f"{command} takes one job")
         if command == "dispatch":
             return self._refused(request, "dispatch", " ".join(arguments), "dispatch is for the scheduler")
         return Reply(USAGE, 0 if command in ("help", "--help", "-h") else 2)

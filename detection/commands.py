@@ -1,0 +1,59 @@
+"""What a command line that was executed is for: which files it is to change, whom it is to end, what it presents."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+_ALL_ARGUMENTS = frozenset(
+    {"rm", "shred", "truncate", "unlink", "rmdir", "tee", "chmod", "chown", "chgrp", "chattr", "setfacl"}
+)
+_LAST_ARGUMENT = frozenset({"cp", "mv", "install", "ln", "rsync"})
+_IN_PLACE = re.compile(r"-[a-zA-Z]*i")
+_ENDING = frozenset({"pkill", "killall", "systemctl", "service", "skill"})
+_PRESENTING = frozenset({"ssh", "scp", "sftp", "ssh-add", "rsync", "curl", "wget", "git"})
+_ONLY_TELLS = frozenset({"--help", "--version", "--dry-run", "-n", "--no-clobber", "-i", "--interactive"})
+
+
+def targets(line: str) -> list[str]:
+    """The paths that the command is to change; none for a command that changes nothing, or asks before."""
+    name, arguments = _split(line)
+    words = [word for word in arguments if not word.startswith("-")]
+    if name in ("sed", "perl", "ruby"):
+        return words if any(_IN_PLACE.match(word) or word.startswith("--in-place") for word in arguments) else []
+    if _ONLY_TELLS & set(arguments):
+        return []
+    if name == "dd":
+        return [word[3:] for word in arguments if word.startswith("of=")]
+    if name in _LAST_ARGUMENT and len(words) > 1:
+        return [words[-1].rstrip("/")]
+    return words if name in _ALL_ARGUMENTS else []
+
+
+def removes(line: str) -> bool:
+    return _split(line)[0] in ("rm", "shred", "unlink", "rmdir", "truncate")
+
+
+def locks(line: str) -> bool:
+    return _split(line)[0] in ("chmod", "chown", "chgrp", "chattr", "setfacl")
+
+
+def hunts(line: str, program: str) -> bool:
+    """Whether the command ends processes by a pattern or name that is `program`'s."""
+    name, arguments = _split(line)
+    return name in _ENDING and any(program in word.replace("[", "").replace("]", "") for word in arguments)
+
+
+def presents(line: str, paths: Sequence[str]) -> bool:
+    """Whether the command shows somebody else one of these files as its own, such as a key."""
+    name, arguments = _split(line)
+    return name in _PRESENTING and any(path in word for path in paths for word in arguments)
+
+
+def _split(line: str) -> tuple[str, list[str]]:
+    """The program's name and its arguments; nothing for what is no command line."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return "", []
+    return (PurePosixPath(words[0]).name, words[1:]) if words else ("", [])
