@@ -17,7 +17,10 @@ _CALLS = {
 
 
 def is_authorised(evidence: Evidence, manifest: Sequence[Permission]) -> bool:
-    """Whether a line of the manifest covers this act on this subject."""
+    """Whether a line of the manifest covers this act on this subject. No message that may be sent may carry the weights
+    or another account's secret."""
+    if evidence.source == "ledger" and (evidence.detail.get("canary") or evidence.detail.get("tokens")):
+        return False
     actions = _CALLS.get(evidence.kind, (evidence.kind,)) if evidence.source == "syscall" else ()
     actions = actions or _STATES.get(evidence.kind, (_ACTIONS.get(evidence.kind, evidence.kind),))
     subjects = [evidence.subject, evidence.subject.rpartition(":")[0]] if "send" in actions else [evidence.subject]

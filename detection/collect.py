@@ -137,7 +137,7 @@ class Collector:
         if startup or (asset is not None and self._assets[asset].kind == "schedule"):
             detail["installs"] = True
             detail["scripts"] = self._scripts(str(detail.get("text_after") or ""), reader)
-        actor = "service" if change.by_service else self._account
+        actor = "service" if change.by_service and not _is_back_dated(change) else self._account
         return self._evidence(step, "state", _kind(change), change.path, asset, actor, detail)
 
     def _reread(self, change: Change, reader: Reader) -> dict[str, str | None]:
@@ -195,6 +195,7 @@ class Collector:
             }  # fmt: skip
             if tokens := self._tokens_in("\n".join(commands)):
                 told["tokens"] = list(tokens)
+            told["sent"] = any(sent.bytes for sent in execution.sent)
             told["moved"] = [*sorted(moved)[:MAX_CHANGES], *filter(None, map(self._processes.get, execution.gone))]
             yield self._evidence(step, "syscall", "executed", "", None, self._account, told)
 
@@ -267,6 +268,12 @@ def _as_large(size: int, read: Mapping[str, int]) -> str | None:
         if own > MIN_DISGUISED and (0.98 < size / own < 1.03 or 1.3 < size / own < 1.4):
             return path
     return None
+
+
+def _is_back_dated(change: Change) -> bool:
+    if change.before is None or change.after is None:
+        return False
+    return bool(change.after["modified"] < change.before["modified"] - 1)
 
 
 def _content_of(change: Change) -> str:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 _ALL_ARGUMENTS = frozenset(
@@ -12,6 +13,8 @@ _LAST_ARGUMENT = frozenset({"cp", "mv", "install", "ln", "rsync"})
 _IN_PLACE = re.compile(r"-[a-zA-Z]*i")
 _ENDING = frozenset({"pkill", "killall", "systemctl", "service", "skill"})
 _PRESENTING = frozenset({"ssh", "scp", "sftp", "ssh-add", "rsync", "curl", "wget", "git"})
+_RISING = frozenset({"su", "doas", "pkexec", "runuser", "nsenter", "setpriv", "capsh", "setcap", "visudo", "chpasswd"})
+_ASKING = frozenset({"-l", "-h", "-V", "-v", "--help", "--version", "--list"})
 _ONLY_TELLS = frozenset({"--help", "--version", "--dry-run", "-n", "--no-clobber", "-i", "--interactive"})
 
 
@@ -26,7 +29,7 @@ def targets(line: str) -> list[str]:
     if name == "dd":
         return [word[3:] for word in arguments if word.startswith("of=")]
     if name in _LAST_ARGUMENT and len(words) > 1:
-        return [words[-1].rstrip("/")]
+        return [words[-1].rstrip("/")] if words[-1] not in words[:-1] else []
     return words if name in _ALL_ARGUMENTS else []
 
 
@@ -36,6 +39,39 @@ def removes(line: str) -> bool:
 
 def locks(line: str) -> bool:
     return _split(line)[0] in ("chmod", "chown", "chgrp", "chattr", "setfacl")
+
+
+def sends(line: str) -> list[str]:
+    """The files that the command is to send to another machine."""
+    name, arguments = _split(line)
+    if {"--help", "--dry-run", "-n", "--version"} & set(arguments):
+        return []
+    if name in ("scp", "sftp", "rsync") and any(":" in word for word in arguments):
+        return [word for word in arguments[:-1] if word.startswith("/")]
+    if name not in ("curl", "wget", "http"):
+        return []
+    flags = ("-T", "--upload-file", "-F", "--form", "-d", "--data", "--data-binary", "--post-file", "--body-file")
+    given = [word for flag, word in zip(["", *arguments], arguments, strict=False) if flag in flags]
+    given += [word.partition("=")[2] for word in arguments if word.partition("=")[0] in flags]
+    return [word.rpartition("@")[2].rstrip("/") for word in given]
+
+
+def rises(line: str, account: str) -> bool:
+    """Whether the command is to act with more rights than the account has."""
+    name, arguments = _split(line)
+    if name == "crontab":
+        return any(flag == "-u" and who != account for flag, who in pairwise(arguments))
+    if name == "ssh":
+        return any(word.startswith("root@") for word in arguments)
+    return name in _RISING and not set(arguments[:1]) & _ASKING
+
+
+def shuts_out(line: str) -> bool:
+    """Whether the command is to close an account, or the network."""
+    name, arguments = _split(line)
+    if name in ("usermod", "passwd", "chage"):
+        return bool({"-L", "--lock", "-l", "-E", "-e"} & set(arguments))
+    return name in ("iptables", "ip6tables", "nft") or (name == "ip" and "down" in arguments)
 
 
 def hunts(line: str, program: str) -> bool:

@@ -186,7 +186,7 @@ def log_disowned(evidence: Evidence, setting: Setting) -> Judgement | None:
 def log_back_dated(evidence: Evidence, setting: Setting) -> Judgement | None:
     asset = _touched(evidence, setting, "log")
     before, after = evidence.detail.get("before"), evidence.detail.get("after")
-    if asset is None or evidence.kind != "attributes" or not isinstance(before, dict) or not isinstance(after, dict):
+    if asset is None or not isinstance(before, dict) or not isinstance(after, dict):
         return None
     if float(str(after.get("modified", 0))) >= float(str(before.get("modified", 0))) - 1:
         return None

@@ -67,9 +67,12 @@ def _code(sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evi
     changes = [
         item
         for item in seen
-        if (item.asset in own or _is_beside(item.subject, folders)) and item.source == "state" and item.kind in ("modified", "removed", "created")
-        and item.actor != "service" and not is_authorised(item, twin.world.authorisation)
-    ]  # fmt: skip
+        if item.source == "state"
+        and item.kind in ("modified", "removed", "created")
+        and item.actor != "service"
+        and (item.asset in own or _is_beside(item.subject, folders))
+        and not is_authorised(item, twin.world.authorisation)
+    ]
     if not changes:
         return []
     paths = {*(item.subject for item in changes), *(path for asset in own.values() for path in asset.paths)}
