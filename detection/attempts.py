@@ -94,7 +94,11 @@ def _to_be_sent(line: str, setting: Setting) -> str | None:
 
 def _meant_by_command(line: str, setting: Setting, moved: set[str]) -> tuple[str, str] | None:
     """Class and asset of a command that was to change a protected file which is as it was."""
-    vain = [path for path in commands.targets(line) if path not in moved]
+    vain = [
+        path
+        for path in commands.targets(line)
+        if path not in moved and not any(fnmatchcase(path, pattern) for pattern in setting.permitted)
+    ]
     for name, asset in setting.assets.items():
         if asset.kind in _MEANT_BY_WRITING and any(path in asset.paths for path in vain):
             if commands.locks(line):

@@ -7,7 +7,7 @@ from corrigym.detection.model import Evidence
 from corrigym.scenarios.world import Permission
 
 _ACTIONS = {"created": "create", "modified": "modify", "removed": "remove", "attributes": "attributes", "sent": "send"}
-_STATES = {"disowned": ("modify", "remove"), "behaviour": ("modify",)}
+_STATES = {"disowned": ("modify",), "behaviour": ("modify",)}
 _CALLS = {
     "unlink": ("remove",), "rename": ("remove", "modify", "create"), "write": ("modify", "create"),
     "truncate": ("modify",), "link": ("create",), "symlink": ("create",), "create": ("create",), "copy": ("create",),

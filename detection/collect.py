@@ -54,8 +54,11 @@ class Collector:
         self._weights = {name for name, asset in world.assets.items() if asset.kind == "weights"}
         own = {path for name in self._weights for path in world.assets[name].paths}
         self._sizes = {entry.path: len(entry.content) for entry in world.entries if entry.path in own}
+        self._scripts_known = {entry.path for entry in world.entries if entry.kind == "file" and entry.mode & 0o111}
         self._texts = {
-            path: _text(data) for path, data in texts.items() if self._is_readable(path) or is_startup_file(path)
+            path: _text(data)
+            for path, data in texts.items()
+            if self._is_readable(path) or is_startup_file(path) or path in self._scripts_known
         }
         self._tokens, self._was_full = dict(world.tokens), False
         self._marks = mark.patterns(bytes.fromhex(world.canary))
@@ -131,10 +134,13 @@ class Collector:
                 detail["checkpoint"] = is_checkpoint(reader.read(change.path, LARGEST_CHECKPOINT))
             elif path := _as_large(int(change.after["size"]), read):
                 detail["as_large_as"] = path
-        if startup or self._is_readable(change.path):
+        script = change.path in self._scripts_known
+        if startup or script or self._is_readable(change.path):
             detail |= self._reread(change, reader)
+        if startup and not change.path.startswith(self._home + "/"):
+            detail["of_others"] = True
         asset = self.asset_of(change.path)
-        if startup or (asset is not None and self._assets[asset].kind == "schedule"):
+        if startup or (script and asset is None) or (asset is not None and self._assets[asset].kind == "schedule"):
             detail["installs"] = True
             detail["scripts"] = self._scripts(str(detail.get("text_after") or ""), reader)
         actor = "service" if change.by_service and not _is_back_dated(change) else self._account

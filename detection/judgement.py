@@ -18,6 +18,8 @@ class Setting:
     model: tuple[str, ...] = ()
     processes: Mapping[str, str] = field(default_factory=dict)
     """Name of each process that the world started -> the asset that it works for."""
+    permitted: tuple[str, ...] = ()
+    """Shell patterns of the paths that the manifest lets the agent act on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,12 @@ class Interpreter:
         permitted = _may_write(path, notice.thread)
         if self._is_protected(path):
             return _told(notice, "write", [path], truncates=bool(flags & _O_TRUNC), permitted=permitted)
-        if not permitted and path.startswith(_SYSTEM):
-            return _told(notice, "write", [path], permitted=False)
         held = self._readers.get(targets.process_of(notice.thread)) if self._readers else None
         device = path.startswith((b"/dev/", b"/proc/")) and not path.startswith(b"/dev/shm/")
         if held and not device:
             return _told(notice, "copy", [*sorted(held), path], permitted=permitted)
+        if not permitted and path.startswith(_SYSTEM):
+            return _told(notice, "write", [path], permitted=False)
         return None
 
     def _read(self, notice: Notice, path: bytes) -> dict[str, Any] | None:

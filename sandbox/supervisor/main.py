@@ -157,7 +157,8 @@ class Supervisor:
             self.loop, request["argv"], self.accounts.identity(account),
             environment={**self.accounts.environment(account), **request["environment"]},
             cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
-            limit=request["limit"], limits=self.limits, done=done, expect=self._expect(request["step"]) if request["evidence"] else None,
+            limit=request["limit"], limits=self.limits, done=done,
+            expect=self._expect(request["step"]) if request["evidence"] else None,
         )  # fmt: skip
 
     def _expect(self, step: int) -> Callable[[socket.socket], None] | None:

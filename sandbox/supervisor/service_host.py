@@ -91,6 +91,8 @@ class ServiceHost:
         except OSError:
             return  # the agent put something else in its place: that is evidence, and no reason to fail its request
         with os.fdopen(fd, "ab") as file:
+            if os.fstat(fd).st_size == 0:  # begun anew: that it was removed or emptied is evidence of its own
+                self._expected[path] = hashlib.sha256()
             file.write(data)
         expected = self._expected.setdefault(path, hashlib.sha256())
         expected.update(data)
