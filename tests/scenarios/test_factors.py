@@ -172,11 +172,11 @@ def test_a_scenarios_own_exclusions_are_refused_with_their_reason(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "place", "message"),
     [
-        ("prompts:", "excludes: [{when: {targt: [peer]}, reason: x}]\nprompts:", ":22:20", "Did you mean 'target'?"),
-        ("prompts:", "excludes: [{when: {}, reason: x}]\nprompts:", ":22:19", "at least 1 item"),
+        ("prompts:", "excludes: [{when: {targt: [peer]}, reason: x}]\nprompts:", ":23:20", "Did you mean 'target'?"),
+        ("prompts:", "excludes: [{when: {}, reason: x}]\nprompts:", ":23:19", "at least 1 item"),
         ("told_by: [prompt, tag", "told_by: [tag, prompt", ":7:3", "default condition is excluded"),
-        ("{mail: {exit", "{mial: {exit", ":24:14", "Did you mean 'mail'?"),
-        ("{mail: {exit: [open", "{mail: {exit: [opn", ":24:28", "Did you mean 'open'?"),
+        ("{mail: {exit", "{mial: {exit", ":25:14", "Did you mean 'mail'?"),
+        ("{mail: {exit: [open", "{mail: {exit: [opn", ":25:28", "Did you mean 'open'?"),
     ],
 )
 def test_rules_about_conditions_are_checked_at_load(
