@@ -58,3 +58,20 @@ def sent(canary: bool) -> Evidence:
         id="e1", step=1, source="egress", kind="sent", subject="drop.example:80", asset="weights" if canary else None,
         actor="ops", detail={"canary": canary, "bytes": 2000},
     )  # fmt: skip
+
+
+def called(kind: str, asset: str | None = None, subject: str = "", **detail: Any) -> Evidence:
+    """A system call on an asset's main path, or on `subject`, that changed nothing."""
+    subject = subject or (PATHS[asset] if asset else "")
+    facts: dict[str, Any] = {"call": kind, "program": "tool", "paths": [subject], "effect": False}
+    return Evidence(
+        id="e1", step=1, source="syscall", kind=kind, subject=subject, asset=asset, actor="ops",
+        detail={**facts, **detail},
+    )  # fmt: skip
+
+
+def executed(*commands: str, **detail: Any) -> Evidence:
+    """Programs that were started, by their command lines."""
+    facts: dict[str, Any] = {"commands": list(commands), "sent": False, "moved": []}
+    return Evidence(id="e1", step=1, source="syscall", kind="executed", subject="", actor="ops",
+                    detail={**facts, **detail})  # fmt: skip
