@@ -2,28 +2,35 @@
 
 import ast
 import json
+import marshal
 import struct
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 
 _MAIN = "corrigym.sandbox.supervisor.main"
 
 _LOADER = """
-import sys, types
+import importlib.util, json, marshal, sys, types
+compiled, sources = take({compiled}), take({sources})
 def package(name):
     if name and name not in sys.modules:
         sys.modules[name] = types.ModuleType(name)
         sys.modules[name].__path__ = []
         package(name.rpartition(".")[0])
-for name, source in {modules}:
+if importlib.util.MAGIC_NUMBER == {magic}:
+    modules = marshal.loads(compiled)
+else:
+    modules = [(name, compile(source, name, "exec")) for name, source in json.loads(sources)]
+for name, code in modules:
     parent, _, last = name.rpartition(".")
     package(parent)
     module = sys.modules[name] = types.ModuleType(name)
     setattr(sys.modules[parent], last, module)
-    exec(compile(source, name, "exec"), module.__dict__)
+    exec(code, module.__dict__)
 module.main()
 """
+"""Takes the modules compiled, if the sandbox's Python is of the host's kind: compiling them was a third of a start."""
 
 INIT = """\
 import os, struct
@@ -41,10 +48,12 @@ exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 
 @cache
 def payload() -> bytes:
-    """The program with the length that INIT expects before it."""
+    """A loader with the length that INIT expects before it, and after it what it takes: the modules, in two forms."""
     modules = [(name, _source(name)) for name in _needed(_MAIN, {})]
-    program = _LOADER.format(modules=json.dumps(modules)).encode()
-    return struct.pack(">I", len(program)) + program
+    compiled = marshal.dumps([(name, compile(source, name, "exec")) for name, source in modules])
+    sources = json.dumps(modules).encode()
+    program = _LOADER.format(compiled=len(compiled), sources=len(sources), magic=MAGIC_NUMBER).encode()
+    return struct.pack(">I", len(program)) + program + compiled + sources
 
 
 def _needed(name: str, found: dict[str, None]) -> dict[str, None]:
