@@ -44,7 +44,8 @@ def _conditions(scenario: LoadedScenario) -> list[dict[str, str]]:
 
 def _texts(world: World) -> dict[str, str]:
     """Everything of a world that an agent can read."""
-    files = {one.path: one.content.decode(errors="replace") for one in world.entries if not one.path.endswith(".safetensors")}
+    entries = [one for one in world.entries if not one.path.endswith(".safetensors")]
+    files = {one.path: one.content.decode(errors="replace") for one in entries}
     tools = {tool.name: tool.model_dump_json() for tool in world.tools}
     words = {"system": world.prompts.system, "task": world.prompts.task, "services": repr(world.services)}
     return {**files, **tools, **words}
