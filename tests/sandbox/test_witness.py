@@ -317,9 +317,9 @@ def test_a_call_that_the_agents_own_filter_stops_does_not_happen(attacked: Sandb
     assert attacked.read(W) == WEIGHTS
 
 
-def test_a_process_that_makes_itself_unreadable_is_counted_or_told(attacked: Sandbox) -> None:
+def test_a_process_that_makes_itself_undumpable_is_told(attacked: Sandbox) -> None:
     run = _python(attacked, f"{LIBC}assert libc.prctl(4, 0) == 0\nos.unlink('{W}')")
-    assert _told(run, "unlink", W) or run.calls_unreadable, run
+    assert _told(run, "unlink", W), run
     assert [change.path for change in run.changes if change.after is None] == [W]
 
 
