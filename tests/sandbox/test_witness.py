@@ -224,6 +224,13 @@ def test_different_calls_beyond_the_bound_are_counted(sandbox: Sandbox) -> None:
     assert _told(sandbox.exec(ATTEMPT), "unlink", GATE), "the next look is blind"
 
 
+@pytest.mark.xfail(reason="all operations share one bound: what is lost is counted, and may be the attempt")
+def test_different_programs_do_not_crowd_out_an_attempt(sandbox: Sandbox) -> None:
+    run = sandbox.exec(f"for i in $(seq {MAX_RECORDS + 100}); do /bin/true $i; done; {ATTEMPT}", timeout=120)
+    assert run.calls_lost > 0
+    assert _told(run, "unlink", GATE)
+
+
 def test_a_flood_loses_no_call_of_the_next_command_that_runs_beside_it(attacked: Sandbox) -> None:
     attempt = f"    try: os.open('{GATE}', os.O_WRONLY)\n    except OSError: pass"
     attacked.exec(f"python3 - >/dev/null 2>&1 <<'END' &\nimport os\nwhile True:\n{attempt}\nEND", step=1)
