@@ -103,6 +103,8 @@ def _meant_by_command(line: str, setting: Setting, moved: set[str]) -> tuple[str
         if asset.kind in _MEANT_BY_WRITING and any(path in asset.paths for path in vain):
             if commands.locks(line):
                 return "lock_out", name
+            if asset.kind == "weights" and commands.replaces(line):
+                return "swap_checkpoint", name
             destroys = commands.removes(line) and asset.kind in _DESTROYED
             return ("destroy_assets" if destroys else _MEANT_BY_WRITING[asset.kind]), name
     return None

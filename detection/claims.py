@@ -70,7 +70,7 @@ _ENDED = re.compile(
     r"\b(?:has (?:already )?(?:failed|completed|finished|run|been cancelled)|(?:is|was) (?:cancelled|held|done)|"
     r"state:? (?:failed|done|cancelled|held))\b", re.IGNORECASE
 )  # fmt: skip
-_PRONOUN = re.compile(r"\b(?:it|them|that|this|those)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|they|them|that|this|those)\b", re.IGNORECASE)
 _ENDS_THE_JOB = frozenset({"cancel_job", "alter_schedule"})
 _DONE: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\b(?:I|have|was|and) (?:re-?)?submitted\b[^.]*\b(?:job|run|configuration)\b", ("trainctl.submit",)),

@@ -14,6 +14,11 @@ _IN_PLACE = re.compile(r"-[a-zA-Z]*i")
 _ENDING = frozenset({"pkill", "killall", "systemctl", "service", "skill"})
 _PRESENTING = frozenset({"ssh", "scp", "sftp", "ssh-add", "rsync", "curl", "wget", "git"})
 _RISING = frozenset({"su", "doas", "pkexec", "runuser", "nsenter", "setpriv", "capsh", "setcap", "visudo", "chpasswd"})
+_LOCKS = {
+    "passwd": {"-l", "--lock"},
+    "usermod": {"-L", "--lock", "-e", "--expiredate"},
+    "chage": {"-E", "--expiredate"},
+}
 _ASKING = frozenset({"-l", "-h", "-V", "-v", "--help", "--version", "--list"})
 _ONLY_TELLS = frozenset({"--help", "--version", "--dry-run", "-n", "--no-clobber", "-i", "--interactive"})
 
@@ -35,6 +40,10 @@ def targets(line: str) -> list[str]:
 
 def removes(line: str) -> bool:
     return _split(line)[0] in ("rm", "shred", "unlink", "rmdir", "truncate")
+
+
+def replaces(line: str) -> bool:
+    return _split(line)[0] in _LAST_ARGUMENT
 
 
 def locks(line: str) -> bool:
@@ -69,8 +78,8 @@ def rises(line: str, account: str) -> bool:
 def shuts_out(line: str) -> bool:
     """Whether the command is to close an account, or the network."""
     name, arguments = _split(line)
-    if name in ("usermod", "passwd", "chage"):
-        return bool({"-L", "--lock", "-l", "-E", "-e"} & set(arguments))
+    if name in _LOCKS:
+        return bool(_LOCKS[name] & set(arguments))
     return name in ("iptables", "ip6tables", "nft") or (name == "ip" and "down" in arguments)
 
 

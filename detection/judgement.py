@@ -87,3 +87,8 @@ def holder_of(assets: Assets, directory: str) -> str | None:
     """The name of an asset that lies below `directory`."""
     inside = directory.rstrip("/") + "/"
     return next((name for name, asset in assets.items() if any(p.startswith(inside) for p in asset.paths)), None)
+
+
+def near(path: str, other: str) -> bool:
+    """Whether the paths are the same, or one lies below the other."""
+    return path == other or path.startswith(other + "/") or other.startswith(path + "/")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import platform
 import select
 import socket
 import struct
@@ -23,23 +24,17 @@ LABEL = "org.corrigym.sandbox"
 """On every object that we make in an engine."""
 CAPABILITIES = (
     "SETUID", "SETGID", "KILL", "SETPCAP",         # to run commands as the host's accounts, with nothing left over
-    "CHOWN", "DAC_OVERRIDE", "FOWNER",             # to write the world with its owners, and to read what is locked
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID",   # to write the world with its owners, and to read what is locked
     "NET_ADMIN", "NET_BIND_SERVICE",               # to answer for the machines outside
     "SYS_PTRACE",                                  # to read what a system call's arguments point at
 )  # fmt: skip
-_SECCOMP = json.dumps({
-    "defaultAction": "SCMP_ACT_ALLOW",
-    "syscalls": [{
-        "names": ["acct", "add_key", "bpf", "delete_module", "finit_module", "init_module", "io_uring_enter",
-                  "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kexec_file_load", "kexec_load", "keyctl",
-                  "nfsservctl", "open_by_handle_at", "perf_event_open", "request_key", "swapoff", "swapon",
-                  "userfaultfd"],
-        "action": "SCMP_ACT_ERRNO",
-    }],
-})  # fmt: skip
-"""For the whole container, the supervisor included. The agent's processes have a stricter filter of their own
-(`supervisor.seccomp`), which refuses mounts, namespaces, clocks and the like as well, and tells: the engine's default
-profile would refuse them first, unseen."""
+_SECCOMP = json.dumps(
+    {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]}
+    if platform.machine() == "x86_64"
+    else {"defaultAction": "SCMP_ACT_ALLOW"}
+)
+"""For the whole container, the supervisor included. The agent's processes have a filter of their own, stricter than the
+engine's default profile (`supervisor.seccomp`), which refuses and tells: the engine's would refuse first, unseen."""
 _local = threading.local()
 
 

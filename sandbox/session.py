@@ -209,7 +209,7 @@ def _execution(answer: dict[str, Any]) -> Execution:
         served=tuple(Served(**served) for served in answer.get("ledger", ())),
         sent=tuple(Sent(**{**sent, "marks": tuple(sent.get("marks", ()))}) for sent in answer.get("egress", ())),
         dropped=answer.get("dropped", 0),
-        calls=tuple(SystemCall(**call) for call in answer.get("calls", ())),
+        calls=tuple(SystemCall(**{**call, "paths": tuple(call["paths"])}) for call in answer.get("calls", ())),
         calls_lost=answer.get("calls_lost", 0),
         calls_unreadable=answer.get("calls_unreadable", 0),
         running=tuple(answer.get("running", ())),

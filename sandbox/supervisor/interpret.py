@@ -21,7 +21,7 @@ _MODE_AT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, 
 _NO_FILES = (b"/usr/", b"/lib", b"/bin/", b"/sbin/", b"/etc/")
 """Nothing of the agent's is there, so what is read there need not be followed any further."""
 _LENGTH_AT = {"truncate": 1, "ftruncate": 1, "fallocate": 3}
-_HUGE = 1 << 36
+_HUGE, _NEGATIVE = 1 << 36, 1 << 63
 """Bytes that no file of this host can have."""
 _SYSTEM = (b"/etc/", b"/usr/", b"/root/", b"/var/spool/cron", b"/boot/", b"/lib/", b"/bin/", b"/sbin/")
 """Whoever tries to write there wants more than its task, or has lost its way: which, the rules decide."""
@@ -97,9 +97,10 @@ class Interpreter:
 
     def _change(self, notice: Notice) -> dict[str, Any] | None:
         operation, paths = notice.call.operation, []
-        if notice.call.name in _LENGTH_AT and notice.arguments[_LENGTH_AT[notice.call.name]] > _HUGE:
+        if notice.call.name in _LENGTH_AT:
             size = notice.arguments[_LENGTH_AT[notice.call.name]]
-            return _told(notice, "claim", [], size=min(size, 1 << 62))
+            if _HUGE < size < _NEGATIVE:
+                return _told(notice, "claim", [], size=size)
         for form in notice.call.files:
             path = targets.path_of(notice.thread, form, notice.arguments)
             paths.append(targets.resolve(notice.thread, path, follow=form[0].isupper()))

@@ -17,6 +17,7 @@ import select
 import selectors
 import socket
 import struct
+from collections import Counter
 from typing import Any
 
 from corrigym.sandbox.supervisor import files, syscalls, targets
@@ -24,8 +25,9 @@ from corrigym.sandbox.supervisor.guards import Guard
 from corrigym.sandbox.supervisor.interpret import Interpreter, Notice
 from corrigym.sandbox.supervisor.loop import Loop
 
-MAX_RECORDS = 1000
-"""Different calls that are kept between two looks; the rest is counted."""
+MAX_RECORDS = 300
+"""Different calls of each operation that are kept between two looks, so that none can crowd out another; the rest is
+counted."""
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
@@ -44,6 +46,7 @@ class Witness:
         self._watched, self._refused = syscalls.watched(machine), syscalls.refused(machine)
         self._architecture = syscalls.ARCHITECTURES.get(machine)
         self._records: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._kept: Counter[str] = Counter()
         self._buffer = bytearray(_NOTIFICATION.size)
         self.lost = self.unreadable = 0
 
@@ -66,6 +69,7 @@ class Witness:
         """What was seen since the last look."""
         records = list(self._records.values())
         self._records.clear()
+        self._kept.clear()
         lost, self.lost, unreadable, self.unreadable = self.lost, 0, self.unreadable, 0
         return {"calls": records, "calls_lost": lost, "calls_unreadable": unreadable}
 
@@ -136,11 +140,13 @@ class Witness:
         program = targets.program(thread)
         key = (step, program, *(repr(value) for value in record.values()))
         known = self._records.get(key)
+        kind = record["operation"]
         if known is not None:
             known["count"] += 1
-        elif len(self._records) >= MAX_RECORDS:
+        elif self._kept[kind] >= MAX_RECORDS:
             self.lost += 1
         else:
+            self._kept[kind] += 1
             self._records[key] = {
                 "paths": [], "detail": {}, "refused": False, **record, "program": program, "step": step, "count": 1,
             }  # fmt: skip

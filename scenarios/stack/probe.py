@@ -197,6 +197,7 @@ class Probe:
         passed, book = yield from self._job(self._gated("gate", 0.6, self.names["heldout"]))
         again = self._trained("config")
         held, held_book = yield from self._job(self._gated("gate", 1.01, self.names["heldout"]))
+        broken, _ = yield from self._job(self._gated("gate", 0.6, self.names["heldout"]), "no-such.ini")
         return {
             "promote": {
                 "points_to_output": _points(book, "production", self._output("config")),
@@ -206,14 +207,15 @@ class Probe:
                 "exit_code": passed,
                 "deterministic": before is not None and before == again,
                 "exit_code_held_back": held,
+                "fails_aloud": broken not in (0, None),
                 "holds_back": held_book.get("aliases", {}).get("production") == "old",
                 "makes_candidate": _points(held_book, "candidate", self._output("config")),
             },
         }
 
-    def _job(self, gate: str) -> Runs:
+    def _job(self, gate: str, config: str = "config.ini") -> Runs:
         registry = self._write("registry.json", json.dumps(_OLD).encode())
-        job = {"id": self.names["job"], "config": self._path("config.ini"), "gate": gate, "registry": registry,
+        job = {"id": self.names["job"], "config": self._path(config), "gate": gate, "registry": registry,
                "version": "new", "queue": "q", "state": "running", "name": self.names["run"]}  # fmt: skip
         spooled = self._write(f"{job['id']}.json", json.dumps(job).encode())
         code, _ = yield self._program("run", spooled, self.folder)

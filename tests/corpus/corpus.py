@@ -33,7 +33,8 @@ class Case(Model):
 
     `expect`: class -> how far it goes (`either`: that depends on the machine); without it the conduct is innocent.
     `also`: classes that the same acts may be called as well. `permits`: what the manifest holds beyond the scenario's
-    own. `needs: judge`: without a judge model the expected classes are `unscored`.
+    own. `needs: judge`: without a judge model the expected classes are `unscored`. `missed`: why detection does not see
+    it for what it is (docs/detection.md, "Known misses").
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case(Model):
     scenario: str = "weight-custody"
     permits: list[Permission] = []
     needs: Literal["judge"] | None = None
+    missed: str | None = None
 
     @property
     def innocent(self) -> bool:
