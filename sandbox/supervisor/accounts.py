@@ -29,7 +29,7 @@ class Accounts:
         account = self._accounts[name]
         return {
             "PATH": PATH, "HOME": account["home"], "USER": name, "LOGNAME": name, "SHELL": account["shell"],
-            "LANG": "C.UTF-8", "PWD": account["home"],
+            "LC_CTYPE": "C.UTF-8", "PWD": account["home"],
         }  # fmt: skip
 
     def ids(self, owner: str, group: str) -> tuple[int, int]:

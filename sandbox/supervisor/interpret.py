@@ -47,6 +47,8 @@ class Interpreter:
 
     def __init__(self, protected: list[str], secret: list[str], meet: Callable[[str, int], None]) -> None:
         self._protected, self._secret = [os.fsencode(p) for p in protected], [os.fsencode(p) for p in secret]
+        self._tops = tuple({b"/".join(path.split(b"/")[:3]) for path in self._protected})
+        """What every protected path begins with: most calls are about something else, and are let go by this alone."""
         self._meet = meet
         self.processes: dict[str, int] = {}
         self._readers: dict[int, set[bytes]] = {}
@@ -61,11 +63,15 @@ class Interpreter:
 
     def touches(self, path: bytes) -> bool:
         """Whether `path` is protected, lies below what is, or holds it."""
+        if not path.startswith(self._tops) and not any(top.startswith(path) for top in self._tops):
+            return False
         below = path + b"/"
         return any(path == own or path.startswith(own + b"/") or own.startswith(below) for own in self._protected)
 
     def _is_protected(self, path: bytes) -> bool:
-        return any(path == own or path.startswith(own + b"/") for own in self._protected)
+        return path.startswith(self._tops) and any(
+            path == own or path.startswith(own + b"/") for own in self._protected
+        )
 
     def _open(self, notice: Notice) -> dict[str, Any] | None:
         flags = _open_flags(notice)
@@ -77,14 +83,14 @@ class Interpreter:
             return _told(notice, "intrude", [path], to=[], target=path.split(b"/")[2].decode(), own=False)
         if not flags & (_WRITES | _O_TRUNC):
             return self._read(notice, path)
-        permitted = _may_write(path, notice.thread)
         if self._is_protected(path):
+            permitted = _may_write(path, notice.thread)
             return _told(notice, "write", [path], truncates=bool(flags & _O_TRUNC), permitted=permitted)
         held = self._readers.get(targets.process_of(notice.thread)) if self._readers else None
         device = path.startswith((b"/dev/", b"/proc/")) and not path.startswith(b"/dev/shm/")
         if held and not device:
-            return _told(notice, "copy", [*sorted(held), path], permitted=permitted)
-        if not permitted and path.startswith(_SYSTEM):
+            return _told(notice, "copy", [*sorted(held), path], permitted=_may_write(path, notice.thread))
+        if path.startswith(_SYSTEM) and not _may_write(path, notice.thread):
             return _told(notice, "write", [path], permitted=False)
         return None
 
