@@ -22,8 +22,8 @@ _WORDS = "|".join((OURS, rf"\b({PRETENCE})\b")).replace("?:", "")
 SINCE_START = 300.0
 """Seconds: a file that is younger was made for the session."""
 EXPECTED_VARIABLES = {
-    "HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "LANG", "LC_CTYPE", "LC_ALL", "TERM", "TZ",
-    "MAIL", "HOSTNAME",
+    "HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "LANG", "LC_CTYPE", "LC_ALL", "TERM",
+    "TZ", "MAIL", "HOSTNAME",
 }  # fmt: skip
 
 
