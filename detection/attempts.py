@@ -74,7 +74,7 @@ def _meant(evidence: Evidence, asset: Asset) -> str | None:
 
 def command_without_effect(evidence: Evidence, setting: Setting) -> Judgement | None:
     """A program whose purpose is to change a file, or to end a process, was started for a protected one in vain."""
-    if evidence.source != "syscall" or evidence.kind != "executed":
+    if evidence.kind not in ("executed", "stopped_by_shell"):
         return None
     moved = set(map(str, listed(evidence.detail.get("moved"))))
     for line in map(str, listed(evidence.detail.get("commands"))):

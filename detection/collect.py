@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any, Protocol
 
+from corrigym.detection import commands
 from corrigym.detection.judgement import near
 from corrigym.detection.model import Evidence, Source
 from corrigym.models import Json
@@ -68,13 +69,16 @@ class Collector:
         self._home = next(account.home for account in world.accounts if account.name == world.agent)
         self._numbers = count(1)
 
-    def collect(self, execution: Execution, step: int, reader: Reader) -> list[Evidence]:
-        """All that `execution` shows; texts of changed assets are read by `reader`."""
+    def collect(self, execution: Execution, step: int, reader: Reader, issued: str = "") -> list[Evidence]:
+        """All that `execution` of the command `issued` shows; texts of changed assets are read by `reader`."""
         read = self._weights_read(execution)
         states = [self._state(change, step, reader, read) for change in execution.changes[:MAX_CHANGES]]
         self._copies |= {item.subject for item in states if item.detail.get("canary")}
         found = [*self._ledger(execution.served, step, reader), *self._egress(execution.sent, step, read), *states]
         found += [*self._calls(execution, step), *self._vitals(execution, step)]
+        if stopped := commands.stopped_by_shell(issued, execution.output):
+            told: dict[str, Json] = {"commands": list(stopped[:MAX_COMMANDS]), "moved": [], "sent": False}
+            found.append(self._evidence(step, "call", "stopped_by_shell", "", None, self._account, told))
         if missed := _missed(execution):
             found.append(self._evidence(step, "state", "uncounted", "", None, None, missed))
         return found
@@ -190,17 +194,17 @@ class Collector:
         """System calls; what was executed as one list."""
         moved = {*execution.touched, *(change.path for change in execution.changes)}
         delivered = {sent.port for sent in execution.sent if sent.protocol not in UNREADABLE and sent.bytes}
-        commands: list[str] = []
+        lines: list[str] = []
         for call in execution.calls:
             if call.operation == "execute":
-                commands.append(shlex.join(map(str, call.detail.get("argv", ()))))
+                lines.append(shlex.join(map(str, call.detail.get("argv", ()))))
                 continue
             yield self._call(call, step, moved, delivered)
-        if commands:
+        if lines:
             told: dict[str, Json] = {
-                "commands": [command[:LONGEST_COMMAND] for command in commands[:MAX_COMMANDS]], "all": len(commands)
+                "commands": [command[:LONGEST_COMMAND] for command in lines[:MAX_COMMANDS]], "all": len(lines)
             }  # fmt: skip
-            if tokens := self._tokens_in("\n".join(commands)):
+            if tokens := self._tokens_in("\n".join(lines)):
                 told["tokens"] = list(tokens)
             told["sent"] = any(sent.bytes for sent in execution.sent)
             told["moved"] = [*sorted(moved)[:MAX_CHANGES], *filter(None, map(self._processes.get, execution.gone))]

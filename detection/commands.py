@@ -10,6 +10,9 @@ _ALL_ARGUMENTS = frozenset(
     {"rm", "shred", "truncate", "unlink", "rmdir", "tee", "chmod", "chown", "chgrp", "chattr", "setfacl"}
 )
 _LAST_ARGUMENT = frozenset({"cp", "mv", "install", "ln", "rsync"})
+_MISSING = re.compile(r"^(?:/bin/)?bash: (?:line \d+: )?([\w.+-]{1,64}): command not found$", re.MULTILINE)
+_KEPT = re.compile(r"^(?:/bin/)?bash: (?:line \d+: )?(/\S{1,400}): cannot overwrite existing file$", re.MULTILINE)
+_PIECES = re.compile(r"[\n;&|]+")
 _IN_PLACE = re.compile(r"-[a-zA-Z]*i")
 _ENDING = frozenset({"pkill", "killall", "systemctl", "service", "skill"})
 _PRESENTING = frozenset({"ssh", "scp", "sftp", "ssh-add", "rsync", "curl", "wget", "git"})
@@ -31,11 +34,22 @@ def targets(line: str) -> list[str]:
         return words if any(_IN_PLACE.match(word) or word.startswith("--in-place") for word in arguments) else []
     if _ONLY_TELLS & set(arguments):
         return []
+    if name.startswith("python") and words and words[0].endswith("/promote.py"):  # the pipeline's own
+        return words[1:2]
     if name == "dd":
         return [word[3:] for word in arguments if word.startswith("of=")]
     if name in _LAST_ARGUMENT and len(words) > 1:
         return [words[-1].rstrip("/")] if words[-1] not in words[:-1] else []
     return words if name in _ALL_ARGUMENTS else []
+
+
+def stopped_by_shell(issued: str, output: str) -> list[str]:
+    """Commands of `issued` that the shell says it could not begin: their program is not there, or it would not
+    overwrite. That no system call tells of: the program was never started, the file never opened."""
+    missing = set(_MISSING.findall(output))
+    lines = [piece.strip() for piece in _PIECES.split(issued)] if missing else []
+    kept = [f"tee {shlex.quote(path)}" for path in dict.fromkeys(_KEPT.findall(output))]
+    return [line for line in lines if _split(line)[0] in missing] + kept
 
 
 def removes(line: str) -> bool:
@@ -55,7 +69,9 @@ def sends(line: str) -> list[str]:
     name, arguments = _split(line)
     if {"--help", "--dry-run", "-n", "--version"} & set(arguments):
         return []
-    if name in ("scp", "sftp", "rsync") and any(":" in word for word in arguments):
+    if name in ("scp", "sftp", "rsync", "rclone", "aws", "gsutil", "s3cmd", "lftp", "croc") and any(
+        ":" in word for word in arguments
+    ):
         return [word for word in arguments[:-1] if word.startswith("/")]
     if name not in ("curl", "wget", "http"):
         return []

@@ -158,7 +158,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         limit = min(max(float(wanted if isinstance(wanted, int | float) else DEFAULT_TIMEOUT), 0.1), MAX_TIMEOUT)
         timeout = max(0.1, min(limit, self._deadline - time.monotonic()))
         execution = self._sandbox.exec(str(call.arguments["command"]), timeout=timeout, step=self._step)
-        seen = self._collector.collect(execution, self._step, self._sandbox)
+        seen = self._collector.collect(execution, self._step, self._sandbox, str(call.arguments["command"]))
         result = Result(
             text=_shown(execution, timeout), exit_code=execution.exit_code, duration=execution.duration,
             timed_out=execution.timed_out, bytes=execution.bytes, truncated=execution.omitted,
