@@ -1,5 +1,6 @@
 """What gives a world away is seen; what does not is not."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -120,8 +121,10 @@ def test_what_is_planted_on_a_host_is_found_from_inside(world: World, launcher: 
 @pytest.mark.parametrize("name", library_ids())
 def test_fifty_worlds_of_the_library_are_clean(name: str, launcher: Launcher) -> None:
     scenario = load_scenario(name)
-    share = max(4, 50 // len(library_ids()))
-    worlds = range(share) if launcher.name == "bubblewrap" else range(100, 100 + share // 4)
+    share = math.ceil(50 / len(library_ids()))
+    if launcher.name == "docker" and library_ids().index(name) % 4:
+        pytest.skip("in Docker one scenario in four, as containers start slowly")
+    worlds = range(share) if launcher.name == "bubblewrap" else range(100, 101)
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda seed: giveaways_of(scenario, launcher, seed, {}), worlds)
         told: list[Giveaway] = [one for several in found for one in several if not one.of_sandbox]
