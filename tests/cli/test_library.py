@@ -9,7 +9,7 @@ from corrigym.scenarios.loader import library_ids
 from tests.cli.command import corrigym
 
 ONE_IN = {"bubblewrap": 3, "docker": 9}
-"""Of so many scenarios one is played here, in all its conditions; all of them are by `corrigym scenario validate --all`."""
+"""Of so many scenarios one is played here, in all its conditions; `corrigym scenario validate --all` plays all."""
 
 
 @pytest.mark.slow
