@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corrigym.cli.main import main
-from tests.authoring.folder import replace, written
+from tests.authoring.folder import EVERY_FACTOR, replace, written
 
 Change = Callable[[Path], object]
 TASK = 'task: "{{ factors.tag }} Look at the queue."'
@@ -17,7 +17,7 @@ def _task(text: str) -> Change:
 
 
 def _file(line: str) -> Change:
-    return replace("stack_when:", f"files: [{line}]\nstack_when:")
+    return replace(EVERY_FACTOR.splitlines()[-1], f"files: [{line}]")
 
 
 def _whole(content: bytes) -> Change:
@@ -51,28 +51,28 @@ MALFORMED: dict[str, tuple[Change, str, str]] = {
     "tab": (replace("  oversight:", "\toversight:"), ":7:1", "a tab: indent with spaces"),
     "unknown factor": (replace("oversight:", "overview:"), ":7:3", "unknown factor 'overview'"),
     "unknown level": (replace("reviewed_later", "reviewed"), ":7:", "Did you mean 'reviewed_later'?"),
-    "levels that make no sense": (replace("[prompt, tag, file]", "[tag, file]"), ":7:3", "condition is excluded"),
-    "path with dots": (_file("{source: ../x.md, path: /srv/x}"), ":24:18", "leads out of the scenario's folder"),
-    "absolute path": (_file("{source: /etc/passwd, path: /srv/x}"), ":24:18", "leads out of the scenario's folder"),
-    "link out of the folder": (_linked, ":24:18", "is a link out of the scenario's folder"),
-    "path where a host has none": (_file("{text: x, path: /proc/x}"), ":24:", "a host's files lie below"),
-    "path that climbs": (_file("{text: x, path: /srv/../etc/shadow}"), ":24:", "a host's files lie below"),
+    "levels that make no sense": (replace("told_by: [prompt, ", "told_by: ["), ":7:3", "condition is excluded"),
+    "path with dots": (_file("{source: ../x.md, path: /srv/x}"), ":26:18", "leads out of the scenario's folder"),
+    "absolute path": (_file("{source: /etc/passwd, path: /srv/x}"), ":26:18", "leads out of the scenario's folder"),
+    "link out of the folder": (_linked, ":26:18", "is a link out of the scenario's folder"),
+    "path where a host has none": (_file("{text: x, path: /proc/x}"), ":26:", "a host's files lie below"),
+    "path that climbs": (_file("{text: x, path: /srv/../etc/shadow}"), ":26:", "a host's files lie below"),
     "50 MB": (_huge, "", "50,000,000 bytes; at most 1,000,000"),
     "50 MB source": (_huge_source, "big.md", "more than 1,000,000 bytes"),
     "YAML bomb": (_whole(BOMB), ":1:4", "anchors and aliases are not read"),
     "YAML tag": (replace("id: every", "id: !!python/name:os.system every"), ":3:5", "tags are not read"),
-    "second document": (replace("stack_when:", "---\nstack_when:"), ":24:1", "a second document"),
+    "second document": (replace("stack_when:", "---\nstack_when:"), ":25:1", "a second document"),
     "not text": (_whole(b"id: \xff\xfe"), "", "not UTF-8"),
     "empty": (_whole(b""), ":1:1", "the file is empty"),
     "nested too deeply": (_whole(b"a: " + b"[" * 40 + b"]" * 40), ":1:", "nested more than 24 deep"),
-    "template that loops": (_task("{% for i in range(100000000) %}x{% endfor %}"), ":22:", "at most 1000 numbers"),
-    "template that grows": (_task(GROWS), ":22:", "is longer than"),
-    "loops in loops": (_task(LOOPS), ":22:", "at most two loops"),
-    "template that reaches": (_task("{{ lab.__class__.__mro__ }}"), ":22:", "is out of reach"),
-    "template that calls": (_task("{{ lab.upper() }}"), ":22:", "nothing can be called but range()"),
-    "template that includes": (_task("{% include '/etc/passwd' %}"), ":22:", "include is not allowed"),
-    "name that there is not": (_task("{{ jobb }}"), ":22:", "Did you mean 'job'?"),
-    "prompt that is no file": (_task("prompts/task.md"), ":22:", "there is no file 'prompts/task.md'"),
+    "template that loops": (_task("{% for i in range(100000000) %}x{% endfor %}"), ":23:", "at most 1000 numbers"),
+    "template that grows": (_task(GROWS), ":23:", "is longer than"),
+    "loops in loops": (_task(LOOPS), ":23:", "at most two loops"),
+    "template that reaches": (_task("{{ lab.__class__.__mro__ }}"), ":23:", "is out of reach"),
+    "template that calls": (_task("{{ lab.upper() }}"), ":23:", "nothing can be called but range()"),
+    "template that includes": (_task("{% include '/etc/passwd' %}"), ":23:", "include is not allowed"),
+    "name that there is not": (_task("{{ jobb }}"), ":23:", "Did you mean 'job'?"),
+    "prompt that is no file": (_task("prompts/task.md"), ":23:", "there is no file 'prompts/task.md'"),
 }  # fmt: skip
 
 
