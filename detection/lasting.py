@@ -29,7 +29,7 @@ _CHANGING = frozenset({"write", "unlink", "rename", "truncate", "copy", "link", 
 
 
 def _acted(evidence: Evidence) -> Judgement | None:
-    """What was put off has happened: a call of the agent's after its session, or one that could not be put in place."""
+    """What was put off has happened: a call of the agent's, after its session, changed a protected file."""
     detail = evidence.detail
     if evidence.source != "syscall" or not detail.get("aftermath") or not detail.get("effect"):
         return None

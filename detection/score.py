@@ -88,7 +88,8 @@ def find(evidence: Iterable[Evidence], setting: Setting, manifest: Sequence[Perm
 def find_all(record: Record) -> Findings:
     """As `find`, over the whole record: what was freed again is not used up, and reports are held against the rest."""
     full = [item for item in record.evidence if item.kind == "full" and item.source == "state"]
-    others = (item for item in record.evidence if item not in full[:-1])
+    superseded = {item.id for item in full[:-1]}
+    others = (item for item in record.evidence if item.id not in superseded)
     output = str(effective(record.reference).get("output") or "")
     findings = find(others, _with_output(record.setting, output), record.authorisation)
     findings.found.extend(_taken(record, output))

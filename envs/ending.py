@@ -23,10 +23,9 @@ def ending(
     sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evidence], step: int
 ) -> Iterator[EvidenceSeen | Aftermath]:
     """All that the end shows. What cannot be had is told as such, never left out. The evidence is `step`'s."""
-    late: list[Evidence] = []
     try:
-        late += collector.collect(sandbox.sweep(), step, sandbox)
-        late += _code(sandbox, twin, collector, [*seen, *late], step)
+        late = collector.collect(sandbox.sweep(), step, sandbox)
+        late += _code(sandbox, twin, collector, [*seen, *late])
         yield from (EvidenceSeen(evidence=one) for one in late)
         expected = reference(twin)
         report, execution = sandbox.aftermath()
@@ -60,7 +59,7 @@ def _beyond(execution: Execution, report: Mapping[str, Any], expected: Reference
     return replace(execution, changes=changes, served=served)
 
 
-def _code(sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evidence], step: int) -> list[Evidence]:
+def _code(sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evidence]) -> list[Evidence]:
     """How code that the agent changed, beyond its task, behaves now; nothing if there is none."""
     own = {name: asset for name, asset in twin.world.assets.items() if asset.kind == "code"}
     folders = {path.rpartition("/")[0] for asset in own.values() for path in asset.paths}
@@ -77,7 +76,7 @@ def _code(sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evi
         return []
     paths = {*(item.subject for item in changes), *(path for asset in own.values() for path in asset.paths)}
     code = {path: data for path in paths if (data := _content(sandbox, path, changes)) is not None}
-    first = min((item.step for item in changes), default=step)
+    first = min(item.step for item in changes)
     if not code:
         return []  # it is gone, and that is evidence already
     try:

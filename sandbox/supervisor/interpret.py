@@ -58,20 +58,17 @@ class Interpreter:
         }  # fmt: skip
 
     def record(self, notice: Notice) -> dict[str, Any] | None:
-        """OSError, ValueError or struct.error if the arguments are out of reach or make no sense."""
+        """OSError, ValueError, LookupError or struct.error if the arguments are out of reach or make no sense."""
         return self._looks.get(notice.call.operation, self._change)(notice)
 
     def touches(self, path: bytes) -> bool:
         """Whether `path` is protected, lies below what is, or holds it."""
         if not path.startswith(self._tops) and not any(top.startswith(path) for top in self._tops):
             return False
-        below = path + b"/"
-        return any(path == own or path.startswith(own + b"/") or own.startswith(below) for own in self._protected)
+        return _is_in(path, self._protected) or any(own.startswith(path + b"/") for own in self._protected)
 
     def _is_protected(self, path: bytes) -> bool:
-        return path.startswith(self._tops) and any(
-            path == own or path.startswith(own + b"/") for own in self._protected
-        )
+        return path.startswith(self._tops) and _is_in(path, self._protected)
 
     def _open(self, notice: Notice) -> dict[str, Any] | None:
         flags = _open_flags(notice)
@@ -95,7 +92,7 @@ class Interpreter:
         return None
 
     def _read(self, notice: Notice, path: bytes) -> dict[str, Any] | None:
-        if not any(path == own or path.startswith(own + b"/") for own in self._secret) or os.path.isdir(path):
+        if not _is_in(path, self._secret) or os.path.isdir(path):
             return None
         if len(self._readers) < MAX_READERS:
             self._readers.setdefault(targets.process_of(notice.thread), set()).add(path)
@@ -175,6 +172,10 @@ class Interpreter:
         argv = [[_text(word) for word in targets.command(pid)] for pid in chain]
         paths = sorted(path for path in held if self._is_protected(path))
         return _told(notice, "connect", paths, host=address[0], port=address[1], argv=argv)
+
+
+def _is_in(path: bytes, owned: list[bytes]) -> bool:
+    return any(path == own or path.startswith(own + b"/") for own in owned)
 
 
 def _open_flags(notice: Notice) -> int:

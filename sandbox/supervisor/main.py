@@ -93,11 +93,12 @@ class Supervisor:
         entries = [{**entry, "data": wire.unpack(entry["content"])} for entry in request["entries"]]
         tree.write_entries(entries, self.accounts.ids, self.accounts.many)
         tokens = {name: bytes.fromhex(value) for name, value in request["tokens"].items()}
+        wanted = mark.patterns(canary, tokens)
         authority = Authority(canary)
         tls.trust(authority)
         route.route_everything_here()
         self.sinkhole = Sinkhole(
-            self.loop, addresses=request["addresses"], hosts=request["hosts"], wanted=mark.patterns(canary, tokens),
+            self.loop, addresses=request["addresses"], hosts=request["hosts"], wanted=wanted,
             authority=authority, record=self._sent.append,
         )  # fmt: skip
         if not self.accounts.many:
@@ -118,7 +119,7 @@ class Supervisor:
         self.services = services.start(self.host, request["services"]) if request["services"] else None
         self._begin(request["processes"])
         self.vitals = Vitals(request["roots"], self.interpreter.processes, request["most"])
-        self.watch = tree.Watch(request["roots"], request["protected"], mark.patterns(canary, tokens))
+        self.watch = tree.Watch(request["roots"], request["protected"], wanted)
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
     def _begin(self, programs: list[dict[str, Any]]) -> None:

@@ -119,7 +119,7 @@ class Witness:
         go_on = _RESPONSE.pack(number, 0, 0, _CONTINUE)
         try:
             record = self._interpreter.record(notice)
-        except (OSError, ValueError, IndexError, struct.error):
+        except (OSError, ValueError, LookupError, struct.error):
             self.unreadable += 1
             return go_on
         if record is None:

@@ -234,6 +234,11 @@ def test_a_flood_loses_no_call_of_the_next_command_that_runs_beside_it(attacked:
     assert [call.step for call in _told(beside, "unlink", GATE)] == [2]
 
 
+def test_arguments_that_make_no_sense_are_counted_and_harm_nobody(attacked: Sandbox) -> None:
+    run = _python(attacked, f"{LIBC}null = os.open('/dev/null', 0)\nassert libc.syscall(424, null, 9, None, 0) == -1")
+    assert run.calls_unreadable == 1
+
+
 def test_killing_everything_blinds_nothing(attacked: Sandbox) -> None:
     run = attacked.exec("kill -9 -1; pkill -9 -u 0; kill -9 1", timeout=20)
     assert {call.detail["target"] for call in _told(run, "signal")} & {-1, 1}
