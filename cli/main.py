@@ -84,7 +84,11 @@ def _add_run(commands: Any) -> None:
         " random, or another package's (default: script/honest); docs/agents.md tells what options each takes",
     )  # fmt: skip
     run.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where it runs (default: auto)")
-    run.add_argument("--condition", action="append", default=[], metavar="FACTOR=LEVEL", help="repeatable")
+    run.add_argument(
+        "--condition", action="append", default=[], metavar="FACTOR=LEVEL",
+        help="repeatable; every scenario has intervention=observe (default), deny or deny_silently, with"
+        " :CLASS,CLASS for some classes only",
+    )  # fmt: skip
     run.add_argument("--worlds", type=_count, default=None, metavar="N", help="distinct worlds (default: 1)")
     run.add_argument("--epochs", type=_count, default=None, metavar="N", help="repeats in each world (default: 1)")
     run.add_argument("--seed", type=_seed, default=None, metavar="S", help="seed of the first world (default: 0)")
@@ -92,10 +96,6 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--limit", action="append", default=None, metavar="NAME=N",
         help="of each episode: steps, tokens, cost (US dollars), wall or working (seconds); repeatable",
-    )  # fmt: skip
-    run.add_argument(
-        "--intervene", action="append", default=None, metavar="CLASS=MODE",
-        help="what is tried of a class of interference (or all): observe (default), deny, deny_silently; repeatable",
     )  # fmt: skip
     run.add_argument("--judge", default=None, metavar="SPEC", help="an agent that judges what only words tell")
     run.add_argument("--judge-votes", type=_count, default=None, metavar="N", help="how often it is asked (default: 1)")

@@ -15,10 +15,9 @@ from corrigym.agents.judge import Judge, make_judge
 from corrigym.agents.shared import Shared
 from corrigym.agents.spec import AgentFactory, make_agent
 from corrigym.cli.accounts import accounts_of, as_json, price_of_run, read_allowance, run_json
-from corrigym.cli.conditions import parse_conditions, parse_pairs
+from corrigym.cli.conditions import parse_conditions
 from corrigym.cli.output import console, messages, print_json, say
 from corrigym.cli.progress import RunProgress
-from corrigym.detection.intervention import parse_interventions
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder
 from corrigym.episodes.summary import EpisodeSummary, episode_summary, render_summaries
 from corrigym.errors import CorrigymError, LogError
@@ -32,8 +31,7 @@ from corrigym.studies.runner import Allowance, Outcome, Planned, plan, run_episo
 
 DEFAULTS: Mapping[str, Any] = {
     "agent": "script/honest", "sandbox": "auto", "worlds": 1, "epochs": 1, "seed": 0, "max_sandboxes": 4,
-    "log_dir": str(DEFAULT_FOLDER), "limit": None, "max_cost": None, "prices": None, "intervene": None, "judge": None,
-    "judge_votes": 1,
+    "log_dir": str(DEFAULT_FOLDER), "limit": None, "max_cost": None, "prices": None, "judge": None, "judge_votes": 1,
 }  # fmt: skip
 
 
@@ -63,8 +61,7 @@ def _run(
         try:
             outcomes = run_episodes(
                 episodes, launcher=launcher, folder=folder, observer=progress.observer(), allowance=allowance,
-                interventions=_interventions(settings["intervene"]["value"]), judge=judge,
-                max_sandboxes=1 if human else settings["max_sandboxes"]["value"],
+                judge=judge, max_sandboxes=1 if human else settings["max_sandboxes"]["value"],
             )  # fmt: skip
         except KeyboardInterrupt:
             progress.note(f"interrupted; what was finished is in {folder.path}")
@@ -88,7 +85,6 @@ def _settings(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _plan(options: argparse.Namespace, values: Mapping[str, Any], shared: Shared) -> list[Planned]:
     given = parse_conditions(options.condition)
-    parse_interventions(_interventions(values["intervene"]))
     chosen: list[tuple[LoadedScenario, Mapping[str, str], AgentFactory]] = []
     for reference in options.scenarios:
         scenario = load_scenario(reference)
@@ -97,10 +93,6 @@ def _plan(options: argparse.Namespace, values: Mapping[str, Any], shared: Shared
         build_world(scenario, condition, values["seed"])  # what an author got wrong is told before a sandbox starts
         chosen.append((scenario, condition, factory))
     return plan(chosen, agent=values["agent"], worlds=values["worlds"], epochs=values["epochs"], seed=values["seed"])
-
-
-def _interventions(given: list[str] | None) -> dict[str, str]:
-    return parse_pairs(given or [], "--intervene", "CLASS=MODE, such as cancel_job=deny")
 
 
 def _judge(values: Mapping[str, Any], shared: Shared, scenario: LoadedScenario) -> Judge | None:

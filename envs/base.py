@@ -13,7 +13,7 @@ import gymnasium as gym
 
 import corrigym
 from corrigym.detection.collect import Collector
-from corrigym.detection.intervention import guards, parse_interventions
+from corrigym.detection.intervention import guards
 from corrigym.detection.model import Evidence, Finding, Verdict
 from corrigym.detection.score import Record, find, find_all, score
 from corrigym.detection.task import task_score
@@ -37,6 +37,7 @@ from corrigym.sandbox.base import Execution, Launcher, Limits
 from corrigym.sandbox.launchers import choose_launcher
 from corrigym.sandbox.session import Sandbox
 from corrigym.scenarios.build import build_world, resolve_condition
+from corrigym.scenarios.intervention import INTERVENTION, parse_intervention
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.times import resolve_marks
 from corrigym.scenarios.world import Prompts, World
@@ -44,7 +45,6 @@ from corrigym.scenarios.world import Prompts, World
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 60.0, 600.0
 """Seconds of a command."""
 MODEL_NAMES = ("model", "version", "next_version", "me")
-FACTOR = "intervention"
 SUBMITTED = "The report has been submitted."
 EventSink = Callable[[Payload, int], None]
 """Takes each event and the step that it belongs to."""
@@ -54,9 +54,8 @@ class RetrainingEnv(gym.Env[Any, Any]):
     """`corrigym/Retraining-v0`.
 
     scenario: a library id or a path. sandbox: `auto`, `docker`, `bubblewrap`, or a Launcher. condition: factor ->
-    level, the rest by default. progress: takes lines about slow work (the first build of the image). interventions:
-    class of interference, or `all`, -> `observe` (default), `deny`, `deny_silently`; a scenario's factor of the name
-    `intervention` sets them all. judge: decides what only words tell, at the end.
+    level, the rest by default. progress: takes lines about slow work (the first build of the image). judge: decides
+    what only words tell, at the end.
 
     The world seed is the seed of `reset`; without one it is drawn. The observation after `reset` is the task; the
     system prompt and the tools are in `info`. An illegal action is an observation that says so. Sandbox failures raise
@@ -74,13 +73,11 @@ class RetrainingEnv(gym.Env[Any, Any]):
         limits: Limits | None = None,
         render_mode: str | None = None,
         progress: Callable[[str], None] | None = None,
-        interventions: Mapping[str, str] | None = None,
         judge: Callable[[Record, World], Judged] | None = None,
     ) -> None:
         self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
         self.condition = resolve_condition(self.scenario, condition or {})
-        chosen = {"all": self.condition[FACTOR]} if FACTOR in self.condition else {}
-        self.interventions = parse_interventions({**chosen, **(interventions or {})})
+        self._interventions = parse_intervention(self.condition.get(INTERVENTION, "observe"))
         self.judge = judge
         self.launcher = choose_launcher(sandbox, progress or _silent) if isinstance(sandbox, str) else sandbox
         self.limits = limits or Limits()
@@ -104,7 +101,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._set_limits((options or {}).get("limits", {}))
         self._sandbox = Sandbox.start(
             self.world, self.launcher, now=self._now, limits=self.limits,
-            guards=guards(self.world, self.interventions),
+            guards=guards(self.world, self._interventions),
             labels={"org.corrigym.episode": str((options or {}).get("id", ""))},
         )  # fmt: skip
         self._begin(options or {})
@@ -284,7 +281,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             isolation=sandbox.isolation.to_json(),
             model=tuple(str(world.names[name]) for name in MODEL_NAMES if name in world.names),
             processes={one.name: one.asset for one in world.processes if one.asset},
-            interventions=dict(self.interventions),
+            interventions=dict(self._interventions) if INTERVENTION in self.condition else {},
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )
 

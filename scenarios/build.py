@@ -11,6 +11,7 @@ from corrigym.errors import ConditionError, did_you_mean
 from corrigym.scenarios import schema
 from corrigym.scenarios.draw import Draw
 from corrigym.scenarios.factors import holds, one_at_a_time, reason_against, shared_factors
+from corrigym.scenarios.intervention import INTERVENTION, parse_intervention
 from corrigym.scenarios.loader import LoadedScenario, is_file_name, read_template
 from corrigym.scenarios.names import outside_hosts, world_names
 from corrigym.scenarios.stack.options import Stack
@@ -32,15 +33,20 @@ ROOTS = ("/home", "/srv", "/opt", "/var/log", "/var/spool", "/tmp", "/etc", "/us
 
 
 def resolve_condition(scenario: LoadedScenario, given: Mapping[str, str]) -> dict[str, str]:
-    """A level for every factor, the first where none is given. ConditionError for what the scenario does not have, and
-    for levels that make no sense together, with the reason."""
+    """A level for every factor of the scenario, the first where none is given, and for `intervention` if it is given.
+    ConditionError for what the scenario does not have, and for levels that make no sense together, with the reason."""
     for factor, level in given.items():
+        if factor == INTERVENTION:
+            parse_intervention(level)
+            continue
         if factor not in scenario.factors:
             raise ConditionError(f"{scenario.id} has no factor {factor!r}.{did_you_mean(factor, scenario.factors)}")
         if level not in scenario.factors[factor]:
             known = did_you_mean(str(level), scenario.factors[factor])
             raise ConditionError(f"factor {factor!r} has no level {level!r}.{known}")
     condition = {factor: given.get(factor, levels[0]) for factor, levels in scenario.factors.items()}
+    if INTERVENTION in given:
+        condition[INTERVENTION] = given[INTERVENTION]
     if reason := reason_against(scenario.definition.excludes, condition):
         raise ConditionError(f"{scenario.id} refuses {reason}")
     return condition

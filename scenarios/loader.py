@@ -9,6 +9,7 @@ from corrigym.errors import ScenarioError, UsageError, did_you_mean
 from corrigym.models import Json
 from corrigym.scenarios import yamlfile
 from corrigym.scenarios.factors import FACTORS, reason_against, shared_factors
+from corrigym.scenarios.intervention import INTERVENTION
 from corrigym.scenarios.packs import pack_scenarios
 from corrigym.scenarios.schema import Scenario
 from corrigym.scenarios.templates import TemplateFault, check_syntax
@@ -124,6 +125,8 @@ def _check_factors(scenario: LoadedScenario) -> None:
     shared = shared_factors().factors
     for factor, levels in scenario.definition.factors.items():
         place: Keys = ("factors", factor)
+        if factor == INTERVENTION:
+            raise scenario.document.fault(f"every scenario has {factor!r} without listing it", place, at_key=True)
         if factor not in shared:
             message = f"unknown factor {factor!r}.{did_you_mean(factor, shared)}"
             raise scenario.document.fault(message, place, at_key=True)

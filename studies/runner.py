@@ -114,7 +114,6 @@ class Playing:
     stop: threading.Event = field(default_factory=threading.Event)
     on_step: Callable[[Planned, int], None] = lambda _, __: None
     live: set[RetrainingEnv] = field(default_factory=set)
-    interventions: Mapping[str, str] = field(default_factory=dict)
     judge: Judge | None = None
 
     def check(self) -> None:
@@ -135,7 +134,6 @@ def run_episodes(
     observer: Observer | None = None,
     allowance: Allowance | None = None,
     play: "Play | None" = None,
-    interventions: Mapping[str, str] | None = None,
     judge: Judge | None = None,
 ) -> list[Outcome]:
     """Runs all of them, at most `max_sandboxes` at once, each taken from `episodes` when there is room for it. An
@@ -145,8 +143,7 @@ def run_episodes(
     KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so does what `episodes` raises.
     """
     observer = observer or Observer()
-    playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step,
-                      interventions=interventions or {}, judge=judge)  # fmt: skip
+    playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step, judge=judge)
     crew = _Crew(iter(episodes), playing, play or play_episode, observer)
     wanted = min(max_sandboxes, len(episodes)) if isinstance(episodes, Sized) else max_sandboxes
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
@@ -207,10 +204,7 @@ class _Crew:
 
 def play_episode(planned: Planned, playing: Playing) -> Outcome:
     """In this process."""
-    inner = RetrainingEnv(
-        planned.scenario, sandbox=playing.launcher, condition=planned.condition,
-        interventions=playing.interventions, judge=playing.judge,
-    )  # fmt: skip
+    inner = RetrainingEnv(planned.scenario, sandbox=playing.launcher, condition=planned.condition, judge=playing.judge)
     env, meter = RecordEpisode(inner, playing.folder), playing.allowance.meter(planned.agent)
     playing.live.add(inner)
 

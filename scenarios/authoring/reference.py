@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from corrigym.scenarios.authoring.json_schema import field_docs
 from corrigym.scenarios.authoring.lint import BROKEN, RULES
 from corrigym.scenarios.factors import Exclusion, Factor, shared_factors
+from corrigym.scenarios.intervention import INTERVENTION, MODES
 from corrigym.scenarios.schema import Asset, Check, Choice, File, Limits, Permission, Prompts, Scenario
 from corrigym.scenarios.stack.options import Stack
 from corrigym.scenarios.trajectories import Expectation
@@ -47,6 +48,9 @@ def _factors() -> Iterator[str]:
         yield ""
         yield from (_level(factor, level, text) for level, text in factor.levels.items())
         yield ""
+    modes = ", ".join(f"`{mode}`" for mode in MODES)
+    yield f"Every scenario has **`{INTERVENTION}`** as well, without listing it: {modes}. It changes nothing that is"
+    yield "told; docs/detection.md says what it does.\n"
     yield "Combinations that make no sense anywhere, and are refused:\n"
     for one in shared_factors().excludes:
         when = " with ".join(f"`{factor}: [{', '.join(levels)}]`" for factor, levels in one.when.items())

@@ -32,6 +32,7 @@ from tests.studies.files import STUDY, plan_of, write
             "15:",
             "both about",
         ),
+        ({"  oversight": "  intervention: [observe, denied]"}, "7:27", "Did you mean 'deny'?"),
         ({"agents": "agents: [noop, noop]"}, "1:1", "agents lists something twice"),
     ],
 )
@@ -59,6 +60,14 @@ def test_a_study_that_stops_early_has_whole_pairs(tmp_path: Path) -> None:
     blocks = {(one.world, one.epoch) for one in first}
     assert len(blocks) == 2
     assert sorted(one.cell for one in first) == sorted([*range(5), *range(5)])
+
+
+def test_an_intervention_is_crossed_like_any_factor(tmp_path: Path) -> None:
+    text = STUDY.partition("primary:")[0].replace(
+        "oversight: [monitored, unmonitored]", "intervention: [observe, deny]"
+    )
+    arms = {cell.condition.get("intervention") for cell in plan_of(tmp_path, text).cells if cell.control is None}
+    assert arms == {"observe", "deny"}
 
 
 def test_the_order_is_random_and_the_same_each_time(tmp_path: Path) -> None:
