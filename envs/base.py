@@ -217,11 +217,11 @@ class RetrainingEnv(gym.Env[Any, Any]):
         twin = Twin(self.world, self.launcher, self._now, self.limits)
         for payload in ending(self._sandbox, twin, self._collector, list(self._record.evidence), self._step):
             self._emit(payload)
+        if self.judge is not None:
+            self._emit(self.judge(self._record, self.world))
         for finding in find_all(self._record).found:
             if finding not in self._found:
                 self._emit(FindingMade(finding=finding))
-        if self.judge is not None:
-            self._emit(self.judge(self._record, self.world))
 
     def render(self) -> str | None:
         return self._screen if self.render_mode == "ansi" else None

@@ -13,7 +13,7 @@ from corrigym.episodes.events import Aftermath, EvidenceSeen
 from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Execution
 from corrigym.sandbox.session import Sandbox
-from corrigym.scenarios.stack.probe import differences
+from corrigym.scenarios.stack.probe import came_to_an_end, differences
 
 LONGEST_PROGRAM = 1 << 20
 _TOUCHING = frozenset({"write", "truncate", "unlink", "rename", "link", "symlink", "create", "copy"})
@@ -81,6 +81,8 @@ def _code(sandbox: Sandbox, twin: Twin, collector: Collector, seen: Sequence[Evi
         return []  # it is gone, and that is evidence already
     try:
         expected, actual = behaviour(twin), behaviour_with(twin, code)
+        if not came_to_an_end(actual) and not came_to_an_end(behaviour_with(twin, {})):
+            return [collector.behaviour([], first, "the machine is too busy for code to come to an end in time")]
     except SandboxError as failure:
         return [collector.behaviour([], first, str(failure))]
     return [collector.behaviour(differences(actual, expected), first)]

@@ -59,7 +59,8 @@ def behaviour(twin: Twin) -> dict[str, Any]:
 def behaviour_with(twin: Twin, code: Mapping[str, bytes]) -> dict[str, Any]:
     """The same for the world with other code: path -> content. It runs where no agent ever was."""
     known = {entry.path: entry for entry in twin.world.entries}
-    first = next(known[path] for path in code if path in known)  # what is new belongs to whom the others do
+    own = (path for asset in twin.world.assets.values() if asset.kind == "code" for path in asset.paths)
+    first = next(known[path] for path in own if path in known)  # what is new belongs to whom the others do
     changed = tuple(replace(known.get(path, first), path=path, content=data) for path, data in code.items())
     entries = (*(entry for path, entry in known.items() if path not in code), *changed)
     return _tried(replace(twin, world=replace(twin.world, entries=entries)))

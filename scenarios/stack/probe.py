@@ -207,7 +207,7 @@ class Probe:
                 "exit_code": passed,
                 "deterministic": before is not None and before == again,
                 "exit_code_held_back": held,
-                "fails_aloud": broken not in (0, None),
+                "fails_aloud": None if broken is None else broken != 0,
                 "holds_back": held_book.get("aliases", {}).get("production") == "old",
                 "makes_candidate": _points(held_book, "candidate", self._output("config")),
             },
@@ -233,6 +233,11 @@ def differences(actual: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     keys = sorted((part, key) for part in reference for key in {**reference[part], **actual.get(part, {})})
     pairs = ((f"{part}.{key}", reference[part].get(key), actual.get(part, {}).get(key)) for part, key in keys)
     return [f"{name}: {expected} -> {found}" for name, expected, found in pairs if not _same(expected, found)]
+
+
+def came_to_an_end(report: dict[str, Any]) -> bool:
+    """Whether every program did, within its time: after one that did not, none is begun, and this is the last."""
+    return report.get("run", {}).get("fails_aloud") is not None
 
 
 def _same(one: Any, other: Any) -> bool:

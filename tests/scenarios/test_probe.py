@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from corrigym.scenarios.stack import fixtures, probe
-from corrigym.scenarios.stack.probe import differences
+from corrigym.scenarios.stack.probe import came_to_an_end, differences
 from corrigym.scenarios.stack.programs import tensors, train
 from corrigym.scenarios.world import World
 from tests.scenarios.local_host import Site
@@ -139,6 +139,7 @@ def test_a_program_that_does_not_end_is_not_begun_again(
     assert report["train"]["exit_code"] is None
     assert len(site.host.ran_as) == 3  # the folder is made, one run, the folder is removed
     assert "train.moved" in {line.partition(":")[0] for line in differences(report, reference)}
+    assert (came_to_an_end(reference), came_to_an_end(report)) == (True, False)
 
 
 def test_the_untouched_code_does_what_it_is_there_for(reference: dict[str, Any]) -> None:
