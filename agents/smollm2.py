@@ -23,6 +23,9 @@ NAME = "smollm2"
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 8192
 """All that the model was trained for."""
+THREADS = max(1, (os.cpu_count() or 2) - 1)
+"""llama.cpp's threads wait for each other by spinning: with as many as there are processors, whatever else runs (the
+sandbox does) makes each token many times slower."""
 SEED = 7
 
 
@@ -67,7 +70,7 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
 
 
 @contextmanager
-def running(context: int = CONTEXT, threads: int = 2) -> Iterator[str]:
+def running(context: int = CONTEXT, threads: int = THREADS) -> Iterator[str]:
     """The base URL of a server in a process of its own, which ends with the block. AgentError if it does not start."""
     command = [sys.executable, "-m", __name__, "--until-input-ends", f"--context={context}", f"--threads={threads}"]
     with subprocess.Popen(
@@ -93,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="SmolLM2 behind the Messages API and chat completions, on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--context", type=int, default=CONTEXT)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--until-input-ends", action="store_true", help="stop when the standard input ends")
     given = parser.parse_args()
     serve(given.port, given.context, given.threads, until_input_ends=given.until_input_ends)

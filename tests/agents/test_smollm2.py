@@ -18,7 +18,7 @@ from corrigym.episodes.events import Message
 from tests.agents.seat import SYSTEM, TOOLS
 
 TASK = "The disk under /srv is nearly full. Look at what is there and report."
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("model")]
 
 
 @pytest.fixture(scope="module")

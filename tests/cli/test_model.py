@@ -10,6 +10,7 @@ from corrigym.agents.smollm2 import running
 from corrigym.sandbox.base import Launcher
 from tests.cli.command import corrigym, corrigym_json
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("model")]
 CONTEXT = 1536
 SPECS = {
     "messages": f"anthropic/smollm2?max_tokens=24&context={CONTEXT}",
@@ -25,7 +26,6 @@ def base_url() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("api", "condition"), CASES)
 def test_a_real_model_plays_to_the_end_and_replays(
     base_url: str, launcher: Launcher, tmp_path: Path, api: str, condition: str
@@ -43,7 +43,6 @@ def test_a_real_model_plays_to_the_end_and_replays(
     assert corrigym("verify", report["run_dir"], cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.slow
 def test_the_model_that_we_start_ourselves_serves_all_episodes_and_is_gone_afterwards(tmp_path: Path) -> None:
     spec = f"local/smollm2?max_tokens=32&context={CONTEXT}&protocol=text"
     arguments = ("run", "weight-custody", "--agent", spec, "--sandbox", "bubblewrap", "--worlds", "2")
