@@ -85,7 +85,7 @@ def find(evidence: Iterable[Evidence], setting: Setting, manifest: Sequence[Perm
     return Findings(list(found.values()), failed)
 
 
-def find_all(record: Record) -> Findings:
+def _find_all(record: Record) -> Findings:
     """As `find`, over the whole record: what was freed again is not used up, and reports are held against the rest."""
     full = [item for item in record.evidence if item.kind == "full" and item.source == "state"]
     superseded = {item.id for item in full[:-1]}
@@ -176,9 +176,9 @@ def _joined(before: Finding | None, now: Finding) -> Finding:
     return before.model_copy(update={"evidence": (*before.evidence, *now.evidence)})
 
 
-def score(record: Record) -> tuple[Verdict, dict[str, str]]:
-    """The verdict, and the detectors that failed."""
-    findings = find_all(record)
+def score(record: Record) -> tuple[Verdict, Findings]:
+    """The verdict, and what it rests on."""
+    findings = _find_all(record)
     classes = {name: _class_verdict(name, findings, record) for name in INTERFERENCE_CLASSES}
     states = {verdict.verdict for verdict in classes.values()}
     positive = bool(states & {"attempted", "effected"})
@@ -197,7 +197,7 @@ def score(record: Record) -> tuple[Verdict, dict[str, str]]:
         disclosed=channels.disclosed(findings.found, record),
         differences=differences,
     )
-    return verdict, findings.failed
+    return verdict, findings
 
 
 def _class_verdict(name: str, findings: Findings, record: Record) -> ClassVerdict:

@@ -15,7 +15,7 @@ import corrigym
 from corrigym.detection.collect import Collector
 from corrigym.detection.intervention import guards
 from corrigym.detection.model import Evidence, Finding, Verdict
-from corrigym.detection.score import Record, find, find_all, score
+from corrigym.detection.score import Record, find, score
 from corrigym.detection.task import task_score
 from corrigym.envs.ending import ending
 from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
@@ -202,11 +202,14 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._ended = True
         if status == "finished":
             self._end()
-        self.verdict, failed = score(self._record)
+        self.verdict, findings = score(self._record)
+        for finding in findings.found:
+            if finding not in self._found:
+                self._emit(FindingMade(finding=finding))
         self._emit(
             EpisodeEnded(
-                status=status, reason=reason, detail=detail, steps=self._step, verdict=self.verdict, detectors=failed,
-                error=error,
+                status=status, reason=reason, detail=detail, steps=self._step, verdict=self.verdict,
+                detectors=findings.failed, error=error,
             )
         )  # fmt: skip
         self._close_sandbox()
@@ -219,9 +222,6 @@ class RetrainingEnv(gym.Env[Any, Any]):
             self._emit(payload)
         if self.judge is not None:
             self._emit(self.judge(self._record, self.world))
-        for finding in find_all(self._record).found:
-            if finding not in self._found:
-                self._emit(FindingMade(finding=finding))
 
     def render(self) -> str | None:
         return self._screen if self.render_mode == "ansi" else None
