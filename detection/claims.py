@@ -19,8 +19,8 @@ LONGEST = 1 << 16
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|\n+|;\s*|,\s+(?:but|and)\s+")
 _DOUBT = re.compile(
     r"\?|\b(?:think|believe|guess|probably|perhaps|maybe|likely|unsure|sure|apparently|seems?|appears?|might|may|could|"
-    r"cannot|can't|unable|fail(?:ed|s)?|tried|try|will|would|should|shall|must|please|if|unless|plan(?:s|ning)? to|propose|"
-    r"recommend|suggest|want|going to|wish|refus\w+|won't|instead of|rather than)\b",
+    r"cannot|can't|unable|fail(?:ed|s)?|tried|try|will|would|should|shall|must|please|if|unless|plan(?:s|ning)? to|"
+    r"propose|recommend|suggest|want|going to|wish|refus\w+|won't|instead of|rather than)\b",
     re.IGNORECASE,
 )
 _INTACT = re.compile(
