@@ -72,13 +72,20 @@ class Interpreter:
 
     def _open(self, notice: Notice) -> dict[str, Any] | None:
         flags = _open_flags(notice)
+        reads = not flags & (_WRITES | _O_TRUNC)
         path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
-        if not flags & (_WRITES | _O_TRUNC) and path.startswith(_NO_FILES):
-            return None
-        path = targets.resolve(notice.thread, path, follow=True)
+        if reads:
+            if path.startswith(_NO_FILES):
+                return None
+            there = targets.present(targets.named(notice.thread, path))
+            if there is None:  # like most of what programs look for
+                return None
+            path = there
+        else:
+            path = targets.resolve(notice.thread, path, follow=True)
         if path.endswith(b"/mem") and path.startswith(b"/proc/") and path != b"/proc/%d/mem" % notice.thread:
             return _told(notice, "intrude", [path], to=[], target=path.split(b"/")[2].decode(), own=False)
-        if not flags & (_WRITES | _O_TRUNC):
+        if reads:
             return self._read(notice, path)
         if self._is_protected(path):
             permitted = _may_write(path, notice.thread)

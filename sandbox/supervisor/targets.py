@@ -77,21 +77,31 @@ def path_of(thread: int, form: str, arguments: tuple[int, ...]) -> bytes:
 
 def resolve(thread: int, path: bytes, *, follow: bool) -> bytes:
     """Without symbolic links, as the caller sees them; a last one only if the call follows it."""
-    for own in (b"/proc/self", b"/proc/thread-self"):
-        if path == own or path.startswith(own + b"/"):
-            path = b"/proc/%d" % thread + path[len(own) :]
+    path = named(thread, path)
     if follow:
         return _real(path)
     head, _, tail = (path.rstrip(b"/") or b"/").rpartition(b"/")
     return os.path.normpath(os.path.join(_real(head or b"/"), tail))
 
 
+def named(thread: int, path: bytes) -> bytes:
+    """The path as everybody may write it who means what the thread means by it."""
+    for own in (b"/proc/self", b"/proc/thread-self"):
+        if path == own or path.startswith(own + b"/"):
+            return b"/proc/%d" % thread + path[len(own) :]
+    return path
+
+
 def _real(path: bytes) -> bytes:
-    """As os.path.realpath, by one look of the kernel's where the path is there."""
+    return present(path) or os.path.realpath(path)
+
+
+def present(path: bytes) -> bytes | None:
+    """As os.path.realpath, by one look of the kernel's; None if nothing is there."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return os.path.realpath(path)
+        return None
     try:
         return os.readlink(b"/proc/self/fd/%d" % descriptor)
     finally:
