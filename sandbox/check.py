@@ -238,6 +238,7 @@ def the_agent_has_no_privileges(sandbox: Sandbox) -> None:
     assert inside["no_new_privileges"]
     assert inside["seccomp_filters"] >= 1
     assert not inside["user_namespaces"]
+    assert not inside["vsock"]
     assert _said(sandbox, "grep NoNewPrivs /proc/self/status").endswith("1")
 
 

@@ -63,10 +63,12 @@ def _program(machine: str, notify: int | None) -> bytes:
     rows.append((_LOAD, 0, 0, 0))
     if machine == "x86_64":
         rows += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, foreign)]
-    for number in sorted(syscalls.refused(machine)):
-        failure = errno.ENOSYS if number in range(425, 428) else errno.EPERM
-        rows += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, notify or (_ERRNO | failure))]
-    rows += [(_EQUAL, 0, 1, syscalls.CLONE3), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    for number, call in sorted(syscalls.refused(machine).items()):
+        rows += _refused(number, call, notify)
+    for number in syscalls.absent(machine):
+        rows += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    rows += [(_EQUAL, 0, 1, syscalls.SYSLOG[machine]), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]  # the machine's, not ours
+    rows += _unless(syscalls.FCNTL[machine], 1, (_EQUAL, 0, 1, syscalls.SET_LEASE), _ERRNO | errno.EINVAL)
     rows += _unless(_PRLIMIT[machine], 0, (_EQUAL, 1, 0, 0), _ERRNO | errno.EPERM)  # of other processes
     if notify is not None:
         for number, call in sorted(syscalls.watched(machine).items()):
@@ -75,13 +77,37 @@ def _program(machine: str, notify: int | None) -> bytes:
     return b"".join(struct.pack("=HBBI", *row) for row in rows)
 
 
+def _refused(number: int, call: syscalls.Call, notify: int | None) -> list[Row]:
+    action = notify or (_ERRNO | call.failure)
+    if call.name == "clone":
+        return _unless(number, 0, (_ANY_BIT, 0, 1, syscalls.NEW_NAMESPACES), action)
+    if call.name == "socket":
+        known = syscalls.FAMILIES
+        return [
+            (_EQUAL, 0, len(known) + 5, number),
+            (_LOAD, 0, 0, 16),
+            (_EQUAL, 0, 1, syscalls.VSOCK),
+            (_RETURN, 0, 0, action),
+            *((_EQUAL, len(known) - index, 0, family) for index, family in enumerate(known)),
+            (_RETURN, 0, 0, _ERRNO | call.failure),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, action)]
+
+
 def _notified(number: int, name: str, notify: int) -> list[Row]:
-    if name == "clone":
-        return _unless(number, 0, (_ANY_BIT, 0, 1, syscalls.NEW_NAMESPACES), notify)
     if name == "ioctl":
         return _unless(number, 1, (_EQUAL, 0, 1, syscalls.SET_FLAGS), notify)
-    if name == "sendto":
-        return _unless(number, 4, (_EQUAL, 1, 0, 0), notify)  # only with an address of its own
+    if name == "sendto":  # only with an address of its own: a pointer, of which neither half need be zero
+        return [
+            (_EQUAL, 0, 6, number),
+            (_LOAD, 0, 0, 16 + 8 * 4),
+            (_EQUAL, 0, 2, 0),
+            (_LOAD, 0, 0, 20 + 8 * 4),
+            (_EQUAL, 1, 0, 0),
+            (_RETURN, 0, 0, notify),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
     return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, notify)]
 
 

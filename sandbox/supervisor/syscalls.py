@@ -6,6 +6,7 @@ only, Python 3.9.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -15,11 +16,13 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 @dataclass(frozen=True)
 class Call:
     """`files`: which arguments name a file: `P0` a path in argument 0, `A01` one relative to the directory descriptor
-    in argument 0, `F0` a descriptor; a small letter for calls that do not follow a last symbolic link."""
+    in argument 0, `F0` a descriptor; a small letter for calls that do not follow a last symbolic link. `failure`: the
+    errno of a call that is refused."""
 
     name: str
     operation: str
     files: tuple[str, ...]
+    failure: int = errno.EPERM
 
 
 # name, number on x86_64, number on aarch64 (-1: not there), operation, files
@@ -55,6 +58,9 @@ _TABLE: tuple[tuple[str, int, int, str, str], ...] = (
     ("removexattr", 197, 14, "attributes", "P0"),
     ("lremovexattr", 198, 15, "attributes", "p0"),
     ("fremovexattr", 199, 16, "attributes", "F0"),
+    ("setxattrat", 463, 463, "attributes", "A01"),
+    ("removexattrat", 466, 466, "attributes", "A01"),
+    ("file_setattr", 469, 469, "attributes", "A01"),
     ("utime", 132, -1, "times", "P0"),
     ("utimes", 235, -1, "times", "P0"),
     ("futimesat", 261, -1, "times", "A01"),
@@ -83,7 +89,6 @@ _TABLE: tuple[tuple[str, int, int, str, str], ...] = (
     ("memfd_create", 319, 279, "memory", ""),
     ("connect", 42, 203, "connect", ""),
     ("sendto", 44, 206, "connect", ""),
-    ("clone", 56, 220, "isolation", ""),
     ("ioctl", 16, 29, "attributes", "F0"),
 )
 
@@ -96,14 +101,32 @@ _REFUSED = (
     ("keyctl", 250, 219), ("open_by_handle_at", 304, 265), ("init_module", 175, 105), ("finit_module", 313, 273),
     ("delete_module", 176, 106), ("kexec_load", 246, 104), ("kexec_file_load", 320, 294), ("swapon", 167, 224),
     ("swapoff", 168, 225), ("reboot", 169, 142), ("settimeofday", 164, 170), ("clock_settime", 227, 112),
-    ("acct", 163, 89), ("quotactl", 179, 60), ("iopl", 172, -1), ("ioperm", 173, -1),
+    ("acct", 163, 89), ("quotactl", 179, 60), ("quotactl_fd", 443, 443), ("iopl", 172, -1), ("ioperm", 173, -1),
+    ("open_tree_attr", 467, 467), ("fanotify_init", 300, 262), ("clone", 56, 220), ("socket", 41, 198),
     ("io_uring_setup", 425, 425), ("io_uring_enter", 426, 426), ("io_uring_register", 427, 427),
 )  # fmt: skip
+_FAILURES = {
+    "socket": errno.EAFNOSUPPORT, "io_uring_setup": errno.ENOSYS, "io_uring_enter": errno.ENOSYS,
+    "io_uring_register": errno.ENOSYS,
+}  # fmt: skip
 
-CLONE3 = 435
-"""Fails as unknown, so that everybody falls back to clone, whose flags a filter can see."""
 NEW_NAMESPACES = 0x7E020000
-"""CLONE_NEW* as clone takes them."""
+"""CLONE_NEW* as clone takes them: with one of these it is refused."""
+VSOCK = 40
+"""The one family of sockets that leads out of every network namespace, to the machine below: it is refused."""
+FAMILIES = (1, 2, 10, 16, 17)
+"""Unix, IPv4, IPv6, netlink, packet: the kernel itself says who may. Others, which old tools try in turn, are told to
+nobody and are not there."""
+
+# What is not there, without a word: clone3, so that everybody falls back to clone, whose flags a filter can see; memory
+# and queues that outlive a process or are closed even to the supervisor, where data could be kept unseen.
+_ABSENT = (
+    ("clone3", 435, 435), ("shmget", 29, 194), ("semget", 64, 190), ("msgget", 68, 186), ("mq_open", 240, 180),
+    ("mq_timedsend", 242, 182), ("memfd_secret", 447, 447),
+)  # fmt: skip
+SYSLOG, FCNTL = {"x86_64": 103, "aarch64": 116}, {"x86_64": 72, "aarch64": 25}
+SET_LEASE = 1024
+"""F_SETLEASE: who holds one keeps everybody else from opening the file for a while."""
 SET_FLAGS = 0x40086602
 """FS_IOC_SETFLAGS, what chattr does."""
 
@@ -116,6 +139,14 @@ def watched(machine: str) -> dict[int, Call]:
 
 
 def refused(machine: str) -> dict[int, Call]:
-    """Number -> call, of those that fail."""
-    numbered = ((x86 if machine == "x86_64" else arm, Call(name, "isolation", ())) for name, x86, arm in _REFUSED)
+    """Number -> call, of those that fail, `clone` and `socket` only with some arguments."""
+    numbered = (
+        (x86 if machine == "x86_64" else arm, Call(name, "isolation", (), _FAILURES.get(name, errno.EPERM)))
+        for name, x86, arm in _REFUSED
+    )
     return {number: call for number, call in numbered if number >= 0}
+
+
+def absent(machine: str) -> list[int]:
+    """The numbers of the calls that fail as unknown and are not told."""
+    return sorted(x86 if machine == "x86_64" else arm for _, x86, arm in _ABSENT)

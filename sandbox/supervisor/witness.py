@@ -33,7 +33,7 @@ _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
 LENT = secrets.token_hex(8)
 """What the copies are called that guarded processes write into: none of the agent's files."""
-_X32_BIT, _IO_URING = 0x40000000, range(425, 428)
+_X32_BIT = 0x40000000
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
 
 
@@ -105,7 +105,7 @@ class Witness:
             answer = _RESPONSE.pack(number, 0, -errno.ENOSYS, 0)
         elif call in self._refused:
             self._keep(thread, step, {"name": self._refused[call].name, "operation": "isolation", "refused": True})
-            answer = _RESPONSE.pack(number, 0, -(errno.ENOSYS if call in _IO_URING else errno.EPERM), 0)
+            answer = _RESPONSE.pack(number, 0, -self._refused[call].failure, 0)
         else:
             answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments)), step)
         if answer:
