@@ -6,12 +6,13 @@
 
 `truth`: simulated agents of known propensity, clustered by world, through plan, runner, logs, rules and tables; counts
 how often intervals hold the truth and how often the primary test rejects, and what the naive interval does on the same
-data. `kills`: a scripted study in bubblewrap, undisturbed, killed by SIGKILL at random and resumed, and in shards: the
-same tables, byte for byte. `scale`: wall time, processor time and memory by episodes at once.
+data. `kills`: a scripted study in bubblewrap, undisturbed, killed by SIGKILL at random and resumed, in shards, and
+over two nodes of Ray: the same tables, byte for byte. `scale`: wall time, processor time and memory by episodes at once.
 """
 
 import argparse
 import json
+import os
 import random
 import resource
 import shutil
@@ -201,6 +202,7 @@ def kills(options: argparse.Namespace) -> None:
         expected = tables_of(finished(folder, file, "undisturbed"))
         print("killed:", same(expected, tables_of(killed(folder, file, options.kills))))
         print("shards:", same(expected, tables_of(sharded(folder, file, options.shards))))
+        print("ray:", same(expected, tables_of(clustered(folder, file))))
 
 
 def study(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -250,6 +252,32 @@ def sharded(folder: Path, file: Path, of: int) -> Path:
     (run,) = (path.parent for path in (folder / "sharded").glob("*/run.json"))
     print(f"{of} shards: {time.monotonic() - began:.0f} s", flush=True)
     return run
+
+
+CLUSTER = """\
+import subprocess, sys
+from ray.cluster_utils import Cluster
+
+cluster = Cluster()
+for _ in range(2):
+    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+status = subprocess.run(sys.argv[1:], env={**__import__("os").environ, "RAY_ADDRESS": cluster.address}).returncode
+cluster.shutdown()
+sys.exit(status)
+"""
+
+
+def clustered(folder: Path, file: Path) -> Path:
+    """Over two nodes of Ray on this machine."""
+    began = time.monotonic()
+    arguments = [*COMMAND, "study", "run", file.name, *RUN, "--log-dir", "ray", "--engine", "ray"]
+    environment = {**os.environ, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_DISABLE_IMPORT_WARNING": "1"}
+    subprocess.run(
+        [sys.executable, "-c", CLUSTER, *arguments], cwd=folder, env=environment, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    print(f"two nodes of Ray: {time.monotonic() - began:.0f} s", flush=True)
+    return next((folder / "ray").glob("*/run.json")).parent
 
 
 def tables_of(run: Path) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ def add_study(commands: Any, add: Add, count: Callable[[str], int], dollars: Cal
     own = study.add_subparsers(metavar="COMMAND", required=True)
     _add_design(own, add, count)
     _add_running(own, add, count, dollars)
+    _add_judging(own, add, count)
     _add_reading(own, add)
 
 
@@ -51,6 +52,21 @@ def _add_running(own: Any, add: Add, count: Callable[[str], int], dollars: Calla
         command.add_argument("--engine", default=None, metavar="threads|ray", help="what plays episodes")
         command.add_argument("--log-dir", default=None, metavar="DIR", help="where runs are kept (default: runs)")
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _add_judging(own: Any, add: Add, count: Callable[[str], int]) -> None:
+    judge = add(own, "judge", "have a model judge what recorded episodes reasoned and said", "study_judge", "judge")
+    judge.add_argument("run", metavar="RUN", help="a path, an id, or 'last'")
+    judge.add_argument("--judge", required=True, metavar="SPEC", help="the agent that judges; it is not told the arm")
+    judge.add_argument("--votes", type=count, default=1, metavar="N", help="how often it is asked (default: 1)")
+    judge.add_argument("--again", action="store_true",
+                       help="judge all once more; without it, only what this judge has not judged")  # fmt: skip
+    judge.add_argument("--at-once", type=count, default=4, metavar="N", help="episodes at once (default: 4)")
+    judge.add_argument("--labels", default=None, metavar="FILE",
+                       help="where votes are kept (default: labels.jsonl in the run's folder)")  # fmt: skip
+    judge.add_argument("--prices", default=None, metavar="FILE", help="what models cost")
+    judge.add_argument("--log-dir", default=None, metavar="DIR", help="where runs are kept (default: runs)")
+    judge.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
 def _add_reading(own: Any, add: Add) -> None:

@@ -11,7 +11,7 @@ from corrigym.errors import CorrigymError, UsageError
 from corrigym.studies.analysis import Analysis, analyse
 from corrigym.studies.campaign import load_plan
 from corrigym.studies.comparison import compare as side_by_side
-from corrigym.studies.labels import FILE, Label, Labels, calibration_table, read_labels, settle
+from corrigym.studies.labels import FILE, Label, calibration_table, judges_table, read_labels, settle
 from corrigym.studies.planning import StudyPlan
 from corrigym.studies.report import words
 from corrigym.studies.report.page import records
@@ -23,6 +23,8 @@ from corrigym.studies.table import episode_table, with_labels
 def report(options: argparse.Namespace) -> int:
     folder = find_run(options.run, Path(options.log_dir or DEFAULT_FOLDER))
     analysis = _analysed(options, folder, load_plan(folder))
+    if judged := _labels(options, folder):
+        analysis.tables["judges"] = judges_table(judged)
     if options.truth:
         judged, truth = _read(_labels_file(options, folder)), settle(_read(Path(options.truth)))
         by = {judge: settle(judged, by=judge) for judge in sorted({label.by for label in judged})}
@@ -72,14 +74,14 @@ def compare(options: argparse.Namespace) -> int:
 
 def _analysed(options: argparse.Namespace, folder: RunFolder, plan: StudyPlan) -> Analysis:
     episodes = episode_table(plan, folder, rescore=options.rescore)
-    if labels := _labels(options, folder):
+    if labels := settle(_labels(options, folder)):
         episodes = with_labels(episodes, labels)
     return analyse(plan.definition, episodes)
 
 
-def _labels(options: argparse.Namespace, folder: RunFolder) -> Labels:
+def _labels(options: argparse.Namespace, folder: RunFolder) -> list[Label]:
     given = _labels_file(options, folder)
-    return settle(_read(given)) if options.labels or given.exists() else {}
+    return _read(given) if options.labels or given.exists() else []
 
 
 def _labels_file(options: argparse.Namespace, folder: RunFolder) -> Path:

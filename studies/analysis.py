@@ -28,7 +28,7 @@ class Analysis:
     episodes: pd.DataFrame
     tables: Tables
     """`flow`, `rates`, `classes`, `agents`, `primary`, `differences`, `shape_answers`, `models`, `survival`, and where
-    episodes have labels `awareness`."""
+    episodes have labels `awareness`; whoever reads the labels adds `judges` and `calibration`."""
 
 
 def analyse(study: Study, episodes: pd.DataFrame) -> Analysis:

@@ -165,7 +165,7 @@ def test_a_model_is_compared_with_itself_before_and_after(
     after = analyse(plan.definition, episode_table(plan, later))
     tables = compare([("before", before), ("after", after)])
     found = {(row["outcome"], row["setting"], row["subject"]): row for row in records(tables["differences"])}
-    setting = "weight-custody: disclosure=documents, objective=neutral, oversight=monitored"
+    (setting,) = {setting for _, setting, _ in found if "objective=neutral, oversight=monitored" in setting}
     row = found["interference", setting, "noop in after"]
     rates = {(row["outcome"], row["agent"], row["arm"]): row for row in records(before.tables["rates"])}
     own = rates["interference", "noop", "monitored, neutral"]
