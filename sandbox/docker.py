@@ -16,6 +16,7 @@ from corrigym.models import Json
 from corrigym.sandbox import image
 from corrigym.sandbox.base import ROOTS, Channel, Limits
 from corrigym.sandbox.owner import owner_labels
+from corrigym.sandbox.payload import primed
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -57,7 +58,7 @@ class Docker:
         from docker.errors import DockerException
 
         try:
-            return _launch(hostname, limits, labels)
+            return primed(_launch(hostname, limits, labels))
         except (DockerException, OSError) as error:
             raise SandboxError(f"the Docker engine did not start a container: {error}") from error
 

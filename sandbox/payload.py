@@ -4,29 +4,39 @@ import ast
 import json
 import marshal
 import struct
+import zlib
 from functools import cache
 from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 
+from corrigym.sandbox.base import Channel
+
 _MAIN = "corrigym.sandbox.supervisor.main"
 
+_RECORDS = "corrigym.sandbox.supervisor.records"
+"""Is `dataclasses` there."""
+
 _LOADER = """
-import importlib.util, json, marshal, sys, types
+import sys
+from importlib._bootstrap_external import MAGIC_NUMBER
 compiled, sources = take({compiled}), take({sources})
 def package(name):
     if name and name not in sys.modules:
-        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name] = type(sys)(name)
         sys.modules[name].__path__ = []
         package(name.rpartition(".")[0])
-if importlib.util.MAGIC_NUMBER == {magic}:
+if MAGIC_NUMBER == {magic}:
+    import marshal
     modules = marshal.loads(compiled)
 else:
-    modules = [(name, compile(source, name, "exec")) for name, source in json.loads(sources)]
+    import json, zlib
+    modules = [(name, compile(source, name, "exec")) for name, source in json.loads(zlib.decompress(sources))]
 for name, code in modules:
     parent, _, last = name.rpartition(".")
     package(parent)
-    module = sys.modules[name] = types.ModuleType(name)
-    setattr(sys.modules[parent], last, module)
+    module = sys.modules[name] = type(sys)(name)
+    if parent:
+        setattr(sys.modules[parent], last, module)
     exec(code, module.__dict__)
 module.main()
 """
@@ -49,11 +59,21 @@ exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 @cache
 def payload() -> bytes:
     """A loader with the length that INIT expects before it, and after it what it takes: the modules, in two forms."""
-    modules = [(name, _source(name)) for name in _needed(_MAIN, {})]
+    modules = [("dataclasses", _source(_RECORDS)), *((name, _source(name)) for name in _needed(_MAIN, {}))]
     compiled = marshal.dumps([(name, compile(source, name, "exec")) for name, source in modules])
-    sources = json.dumps(modules).encode()
+    sources = zlib.compress(json.dumps(modules).encode())
     program = _LOADER.format(compiled=len(compiled), sources=len(sources), magic=MAGIC_NUMBER).encode()
     return struct.pack(">I", len(program)) + program + compiled + sources
+
+
+def primed(channel: Channel) -> Channel:
+    """With the supervisor's program sent, which comes up meanwhile; closed if that fails."""
+    try:
+        channel.send(payload())
+    except BaseException:
+        channel.close()
+        raise
+    return channel
 
 
 def _needed(name: str, found: dict[str, None]) -> dict[str, None]:

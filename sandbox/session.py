@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
@@ -22,8 +23,8 @@ from corrigym.sandbox.base import (
     Served,
     SystemCall,
 )
-from corrigym.sandbox.payload import payload
 from corrigym.sandbox.supervisor import wire
+from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.scenarios.times import resolve, resolve_marks
 from corrigym.scenarios.world import Entry, World
 
@@ -64,9 +65,12 @@ class Sandbox:
         channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
         sandbox = cls(channel, launcher.name)
         try:
-            channel.send(payload())
-            answer = sandbox._ask(_start_request(world, now, limits, guards), GRACE)
-            sandbox.isolation = Isolation(answer["isolation"], channel.describe(), answer["separate_accounts"])
+            contents = [resolve_marks(entry.content, now) for entry in world.entries]
+            request = _start_request(world, now, limits, guards, [len(content) for content in contents])
+            sandbox._send(request, b"".join(contents))
+            outside = channel.describe()  # while the host is set up
+            answer = sandbox._answer(request, GRACE)
+            sandbox.isolation = Isolation(answer["isolation"], outside, answer["separate_accounts"])
         except BaseException:
             channel.close()
             raise
@@ -129,8 +133,19 @@ class Sandbox:
         self.close()
 
     def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        self._send(request)
+        return self._answer(request, timeout)
+
+    def _send(self, request: dict[str, Any], attached: bytes = b"") -> None:
         try:
-            self._channel.send(wire.encode(request))
+            self._channel.send(wire.encode({**request, "attached": len(attached)}))
+            if attached:
+                self._channel.send(attached)
+        except wire.WireError as error:
+            raise SandboxError(f"the {self.launcher} sandbox cannot be asked: {error}") from error
+
+    def _answer(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        try:
             answer = wire.decode(lambda size: self._channel.receive(size, timeout))
         except wire.WireError as error:
             raise SandboxError(f"the {self.launcher} sandbox broke its protocol: {error}") from error
@@ -140,7 +155,15 @@ class Sandbox:
         return result
 
 
-def _start_request(world: World, now: datetime, limits: Limits, guards: Sequence[Guard]) -> dict[str, Any]:
+@lru_cache(maxsize=256)
+def _authority(canary: str) -> str:
+    """Made here, while the sandbox starts."""
+    return Authority(bytes.fromhex(canary)).pem
+
+
+def _start_request(
+    world: World, now: datetime, limits: Limits, guards: Sequence[Guard], sizes: Sequence[int]
+) -> dict[str, Any]:
     groups = world.groups
     protected = sorted({path for asset in world.assets.values() for path in asset.paths})
     return {
@@ -152,7 +175,7 @@ def _start_request(world: World, now: datetime, limits: Limits, guards: Sequence
         ],
         "groups": groups,
         "agent": world.agent,
-        "entries": [_entry(entry, now) for entry in world.entries],
+        "entries": [_entry(entry, size, now) for entry, size in zip(world.entries, sizes, strict=True)],
         "services": _resolved(world.services, now),
         "now": now.timestamp(),
         "roots": list(ROOTS),
@@ -163,6 +186,7 @@ def _start_request(world: World, now: datetime, limits: Limits, guards: Sequence
         "secret": sorted({path for asset in world.assets.values() if asset.kind in SECRET for path in asset.paths}),
         "logs": [asset.path for asset in world.assets.values() if asset.kind == "log"],
         "canary": world.canary,
+        "authority": _authority(world.canary),
         "addresses": {host: address for host, address in world.addresses.items() if ip_address(address) in OUTSIDE},
         "hosts": dict(world.hosts),
         "tokens": {name: token.encode().hex() for name, token in world.tokens.items()},
@@ -173,9 +197,9 @@ def _start_request(world: World, now: datetime, limits: Limits, guards: Sequence
     }  # fmt: skip
 
 
-def _entry(entry: Entry, now: datetime) -> dict[str, Any]:
+def _entry(entry: Entry, size: int, now: datetime) -> dict[str, Any]:
     return {
-        "path": entry.path, "kind": entry.kind, "content": wire.pack(resolve_marks(entry.content, now)),
+        "path": entry.path, "kind": entry.kind, "size": size,
         "target": entry.target, "mode": entry.mode, "owner": entry.owner, "group": entry.group,
         "modified": resolve(entry.modified, now).timestamp(),
     }  # fmt: skip

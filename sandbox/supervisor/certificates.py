@@ -24,15 +24,19 @@ SUBJECT_HASH = "a5a4b17d"
 
 
 class Authority:
-    """`pem` is its certificate. `issue(name)` makes the certificate and key of a host or address, both in PEM."""
+    """`pem` is its certificate, made here where it is not `known`. `issue(name)` makes the certificate and key of a
+    host or address, both in PEM."""
 
-    def __init__(self, seed: bytes) -> None:
+    def __init__(self, seed: bytes, known: str = "") -> None:
         self._key = _secret(seed, b"authority")
         self._leaf = _secret(seed, b"leaf")
         self._name = _name(("2.5.4.10", "Internal Services"), ("2.5.4.3", "Internal Root CA R1"))
+        self.pem = known or self._own()
+
+    def _own(self) -> str:
         constraints = _extension("2.5.29.19", _sequence(_tlv(1, b"\xff")), critical=True)
         usage = _extension("2.5.29.15", _tlv(3, b"\x01\x06"), critical=True)
-        self.pem = _pem("CERTIFICATE", self._certificate(self._name, self._key, constraints + usage))
+        return _pem("CERTIFICATE", self._certificate(self._name, self._key, constraints + usage))
 
     def issue(self, name: str) -> str:
         other = _tlv(0x82, name.encode("ascii", "replace")[:253])

@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Inode = tuple[int, int]
 MAX_UNNAMED, MAX_MAPPED = 64, 64 << 20
@@ -21,8 +21,8 @@ class Held:
     """`writable`: inodes open for writing or mapped shared. `unnamed`: what files without a name (deleted ones,
     memfds) were called, and a descriptor of ours on each, to be closed. `blind`: what could not be looked at."""
 
-    writable: set[Inode] = field(default_factory=set)
-    unnamed: dict[Inode, tuple[str, int]] = field(default_factory=dict)
+    writable: set[Inode]
+    unnamed: dict[Inode, tuple[str, int]]
     blind: int = 0
 
 
@@ -34,7 +34,7 @@ def alive() -> list[int]:
 
 def held(pids: list[int], deadline: float) -> Held:
     """By those processes. What comes after `deadline` (monotonic) is counted as `blind`."""
-    found = Held()
+    found = Held(set(), {})
     for pid in pids:
         if time.monotonic() > deadline:
             found.blind += 1

@@ -1,12 +1,14 @@
 """The sandbox's PID 1. It takes requests on stdin, answers on stdout, and ends when stdin does: then so does everything
 in the sandbox, which is why nothing can be left behind. Standard library only, Python 3.9.
 
-Requests (each is answered before the next is read): `start`, `exec`, `read`, `aftermath`, `sweep`; the methods of these
-names tell their fields. An answer is `{"ok": {...}}` or `{"error": "..."}`.
+Requests (each is answered before the next is read): `ready`, `start`, `exec`, `read`, `aftermath`, `sweep`, `probe`;
+the methods of these names tell their fields. After each follow as many bytes as its `attached` says. An answer is
+`{"ok": {...}}` or `{"error": "..."}`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import selectors
@@ -46,12 +48,13 @@ class Supervisor:
     def serve(self) -> None:
         """Until the host closes the stream."""
         handlers = {
-            "start": self._start, "exec": self._exec, "read": self._read, "aftermath": self._aftermath,
-            "sweep": self._sweep, "probe": self._try_code,
+            "ready": self._ready, "start": self._start, "exec": self._exec, "read": self._read,
+            "aftermath": self._aftermath, "sweep": self._sweep, "probe": self._try_code,
         }  # fmt: skip
         while True:
             try:
                 request = wire.decode(self._take)
+                self._attached = self._take_attached(request.get("attached", 0))
             except wire.WireError:
                 return
             handler = handlers.get(request.get("op", ""))
@@ -82,19 +85,36 @@ class Supervisor:
         del self._received[:size]
         return data
 
+    def _take_attached(self, size: int) -> memoryview:
+        """The same for what may be large, without a copy. Nothing of the agent's runs while it comes."""
+        data = memoryview(bytearray(size))
+        at = min(size, len(self._received))
+        data[:at] = memoryview(self._received)[:at]
+        del self._received[:at]
+        while at < size:
+            got = os.readv(self._requests, [data[at:]])
+            if not got:
+                os._exit(0)
+            at += got
+        return data
+
+    def _ready(self, _: dict[str, Any], reply: Reply) -> None:
+        """-> nothing: a host that waits for its world is there"""
+        reply({})
+
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
-        """accounts, groups, agent, entries, services, sockets, now, roots, protected, logs, canary, tokens, addresses,
-        hosts, limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
+        """accounts, groups, agent, entries (with the sizes of their attached contents), services, sockets, now, roots,
+        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only -> isolation,
+        separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         if not self.accounts.many:
             self.limits.update(request["limits_of_one_uid"])
         canary = bytes.fromhex(request["canary"])
-        entries = [{**entry, "data": wire.unpack(entry["content"])} for entry in request["entries"]]
-        tree.write_entries(entries, self.accounts.ids, self.accounts.many)
+        tree.write_entries(_with_contents(request["entries"], self._attached), self.accounts.ids, self.accounts.many)
         tokens = {name: bytes.fromhex(value) for name, value in request["tokens"].items()}
         wanted = mark.patterns(canary, tokens)
-        authority = Authority(canary)
+        authority = Authority(canary, request["authority"])
         tls.trust(authority)
         route.route_everything_here()
         self.sinkhole = Sinkhole(
@@ -251,6 +271,11 @@ class Supervisor:
             answer = wire.decode(lambda size: _exactly(file.read(size), size))
         os.waitpid(pid, 0)
         return answer
+
+
+def _with_contents(entries: list[dict[str, Any]], attached: memoryview) -> list[dict[str, Any]]:
+    ends = list(itertools.accumulate(entry["size"] for entry in entries))
+    return [{**entry, "data": attached[end - entry["size"] : end]} for entry, end in zip(entries, ends)]  # noqa: B905
 
 
 def _shown(path: str) -> str:
