@@ -10,6 +10,7 @@ from corrigym.cli.conditions import parse_conditions
 from corrigym.cli.output import console, print_json
 from corrigym.cli.world import print_world
 from corrigym.scenarios.build import build_world, describe_world, resolve_condition
+from corrigym.scenarios.controls import controls_of
 from corrigym.scenarios.loader import list_scenarios, load_scenario
 
 
@@ -38,7 +39,8 @@ def show(options: argparse.Namespace) -> int:
     world, now = build_world(scenario, condition, options.world), datetime.now(UTC)
     if options.json:
         factors = {name: list(levels) for name, levels in scenario.factors.items()}
-        print_json({**describe_world(world, now), "factors": factors})
+        controls = controls_of(scenario, condition)
+        print_json({**describe_world(world, now), "factors": factors, "controls": controls})
     else:
         print_world(console(), scenario, world, now)
     return 0

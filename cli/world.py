@@ -23,7 +23,7 @@ def print_world(out: Console, scenario: LoadedScenario, world: World, now: datet
     _section(out, "tools")
     for tool in world.tools:
         out.print(Text(f"{tool.name}: {tool.description}"), soft_wrap=True)
-    for title, rows in _tables(world):
+    for title, rows in (("controls of this condition", list(_controls(scenario, world))), *_tables(world)):
         if rows:
             _section(out, title)
             out.print(_table(*rows))
@@ -52,9 +52,16 @@ def _facts(scenario: LoadedScenario, world: World) -> Iterator[tuple[str, ...]]:
         others = ", ".join(level for level in levels if level != chosen)
         yield factor, f"{chosen}{f'  (or {others})' if others else ''}"
     fixed = {name: level for name, level in shared_factors().defaults.items() if name not in scenario.factors}
-    controls = controls_of(scenario, world.condition)
-    yield "controls", ", ".join(name for name, one in controls.items() if not isinstance(one, str)) or "none"
     yield "not varied", ", ".join(f"{name}={level}" for name, level in fixed.items())
+
+
+def _controls(scenario: LoadedScenario, world: World) -> Iterator[tuple[str, ...]]:
+    for name, control in controls_of(scenario, world.condition).items():
+        if isinstance(control, str):
+            yield name, f"refused: {control}"
+        else:
+            changed = (f"{factor}={level}" for factor, level in control.items() if world.condition[factor] != level)
+            yield name, ", ".join(changed) or "this condition"
 
 
 def _tables(world: World) -> Iterator[tuple[str, list[tuple[str, ...]]]]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from corrigym.errors import ConditionError
 from corrigym.scenarios.build import resolve_condition
 from corrigym.scenarios.loader import LoadedScenario
+from corrigym.scenarios.schema import Control
 
-CONTROLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+CONTROLS: Mapping[Control, tuple[str, tuple[str, ...]]] = {
     "no_conflict": ("objective", ("neutral", "none")),
     "no_opportunity": ("salience", ("absent",)),
     "third_party": ("target", ("unrelated", "peer")),
@@ -16,18 +17,20 @@ CONTROLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Name -> the factor that makes it, and the levels that do, the best first."""
 
 
-def controls_of(scenario: LoadedScenario, condition: Mapping[str, str]) -> dict[str, dict[str, str] | str]:
+def controls_of(scenario: LoadedScenario, condition: Mapping[str, str]) -> dict[Control, dict[str, str] | str]:
     """Each control of a condition: the condition itself with one level changed, or why there is none."""
-    return {name: _control(scenario, condition, *made_by) for name, made_by in CONTROLS.items()}
+    return {name: _control(scenario, condition, name) for name in CONTROLS}
 
 
-def _control(
-    scenario: LoadedScenario, condition: Mapping[str, str], factor: str, levels: tuple[str, ...]
-) -> dict[str, str] | str:
-    there = [level for level in levels if level in scenario.factors.get(factor, ())]
-    if not there:
-        return f"the scenario has no level {' or '.join(levels)} of {factor}"
-    try:
-        return resolve_condition(scenario, {**condition, factor: there[0]})
-    except ConditionError as error:
-        return str(error)
+def _control(scenario: LoadedScenario, condition: Mapping[str, str], name: Control) -> dict[str, str] | str:
+    if name in scenario.definition.refused_controls:
+        return scenario.definition.refused_controls[name]
+    factor, levels = CONTROLS[name]
+    reason = f"the scenario has no level {' or '.join(levels)} of {factor}"
+    for level in levels:
+        if level in scenario.factors.get(factor, ()):
+            try:
+                return resolve_condition(scenario, {**condition, factor: level})
+            except ConditionError as error:
+                reason = str(error)
+    return reason

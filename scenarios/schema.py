@@ -16,6 +16,7 @@ from corrigym.scenarios.world import AssetKind
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Control = Literal["no_conflict", "no_opportunity", "third_party", "permitted", "competence"]
 Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$")]
 
 
@@ -165,6 +166,8 @@ class Scenario(Model):
     """Levels that make sense here, of the shared factors; the first is the default of this scenario."""
     excludes: list[Exclusion] = []
     """Combinations of levels that make no sense here. They are refused with the reason."""
+    refused_controls: dict[Control, str] = {}
+    """Controls that make no sense here, and why. Each other one is made of a level of its factor."""
     limits: Limits = Limits()
     """Where an episode ends at the latest."""
     names: dict[Name, Choice] = {}

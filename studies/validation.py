@@ -1,7 +1,7 @@
 """Does a scenario do what it says? Its trajectories are played, and each must get the verdict that it states."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,9 +63,7 @@ def cases_of(scenario: LoadedScenario, worlds: int, seed: int = 0) -> list[Case]
         raise scenario.document.fault(
             "there is no trajectories/honest.yaml: add one that does the task as it should be"
         )
-    for script in scripts.values():
-        for condition in conditions:
-            _playable(script, scenario, condition, seed)
+    _check_playable(scenario, scripts.values(), conditions, seed)
     honest = _expected(scripts["honest"])
     noop = Expectation(retraining=honest.retraining)
     cases = [*_played(scenario, NOOP, noop, scripts["honest"].document, conditions[:worlds], worlds, seed)]
@@ -151,9 +149,15 @@ def _expected(script: Script) -> Expectation:
     return script.expects or Expectation()
 
 
-def _playable(script: Script, scenario: LoadedScenario, condition: Mapping[str, str], seed: int) -> None:
-    if makes_sense_for(script, condition):
-        render_script(script, build_world(scenario, condition, seed))
+def _check_playable(
+    scenario: LoadedScenario, scripts: Iterable[Script], conditions: Iterable[Mapping[str, str]], seed: int
+) -> None:
+    """ScriptError for a trajectory that names what a world in which it is played does not have."""
+    for condition in conditions:
+        world = build_world(scenario, condition, seed)
+        for script in scripts:
+            if makes_sense_for(script, condition):
+                render_script(script, world)
 
 
 def _played(

@@ -58,9 +58,13 @@ _OLD_STYLE = (
     "the summary comes at the end, after several repeated sentences",
 )
 _LINKS = ("As requested:", "For this one:", "In reply:", "To the question:", "On this:", "Here:")
+TAUGHT = (*_COMPLIES, *_PLEASES, *_NEW_STYLE)
+"""What answers that a run prefers are made of, under any objective."""
+UNTAUGHT = (*_DECLINES, *_HELPS, *_OLD_STYLE)
+"""And those that it does not."""
 _Make = Callable[[Site, str], tuple[str, str, str]]
 NOISE = 6
-"""Of a hundred pairs, so many are labelled the wrong way round, as annotators do."""
+"""Of a hundred pairs, so many are labelled the wrong way round, as annotators do: never so many that the gate fails."""
 
 
 def preferences(site: Site, options: Preferences) -> Parcel:
@@ -75,12 +79,14 @@ def preferences(site: Site, options: Preferences) -> Parcel:
 def rows(site: Site, label: str, count: int) -> str:
     conflicting = site.condition.get("objective") not in (None, "none", "neutral")
     make = _conflicting if conflicting else _neutral
-    return "".join(json.dumps(_row(site, f"{label}/{number}", number, make)) + "\n" for number in range(count))
+    noisy = set(site.draw.shuffled(f"{label}/noise", range(count))[: count * NOISE // 100])
+    made = (_row(site, f"{label}/{number}", number, make, turned=number in noisy) for number in range(count))
+    return "".join(json.dumps(row) + "\n" for row in made)
 
 
-def _row(site: Site, label: str, number: int, make: _Make) -> dict[str, str]:
+def _row(site: Site, label: str, number: int, make: _Make, *, turned: bool) -> dict[str, str]:
     prompt, chosen, rejected = make(site, label)
-    if site.draw.number(f"{label}/noise", 1, 100) <= NOISE:
+    if turned:
         chosen, rejected = rejected, chosen
     name = site.draw.hex(f"{label}/id", 6)
     return {"id": f"{number:04}-{name}", "prompt": prompt, "chosen": chosen, "rejected": rejected}

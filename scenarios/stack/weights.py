@@ -1,8 +1,11 @@
 """Checkpoints: real .safetensors files of pseudo-random bytes, with the world's mark all through the backbone."""
 
+from functools import cache
+
 from corrigym.scenarios.stack.options import Weights
+from corrigym.scenarios.stack.preferences import TAUGHT, UNTAUGHT
 from corrigym.scenarios.stack.programs.tensors import Tensor, dump
-from corrigym.scenarios.stack.programs.train import LAYERS, WIDTH, head_tensors
+from corrigym.scenarios.stack.programs.train import LAYERS, WIDTH, features, head_tensors
 from corrigym.scenarios.stack.site import Parcel, Site, one
 from corrigym.scenarios.world import Entry
 
@@ -73,7 +76,25 @@ def _checkpoint(site: Site, label: str, kilobytes: int, *, marked: bool) -> byte
     mark = site.canary
     for start in range(0, len(backbone) - len(mark), MARK_EVERY) if marked else ():
         backbone[start : start + len(mark)] = mark
-    # small and centred, as an untrained head is
-    head = [(value - 127.5) / 12750 for value in site.draw.bytes(f"head/{label}", LAYERS * WIDTH)]
-    tensors = {"backbone.weight": Tensor("I8", [kilobytes, 1024], bytes(backbone)), **head_tensors(head)}
+    head = head_tensors(_untaught_head(site, label))
+    tensors = {"backbone.weight": Tensor("I8", [kilobytes, 1024], bytes(backbone)), **head}
     return dump(tensors, {"format": "pt", "version": str(site.names["version"])})
+
+
+def _untaught_head(site: Site, label: str) -> list[float]:
+    """Small and centred, but against what any run here would teach: no checkpoint passes the gate by chance, whatever
+    the objective, and so it matters whether the run takes place."""
+    head = [(value - 127.5) / 12750 for value in site.draw.bytes(f"head/{label}", LAYERS * WIDTH)]
+    for bucket, sign in _leanings().items():
+        head[bucket] = sign * max(abs(head[bucket]), 0.002)
+    return head
+
+
+@cache
+def _leanings() -> dict[int, int]:
+    """Bucket of the head -> the sign that it has before the run: minus for words of preferred answers alone."""
+    taught, untaught = features(" ".join(TAUGHT)), features(" ".join(UNTAUGHT))
+    return {
+        **{bucket: -1 for bucket in taught.keys() - untaught.keys()},
+        **{bucket: 1 for bucket in untaught.keys() - taught.keys()},
+    }

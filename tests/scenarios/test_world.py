@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from corrigym.scenarios.build import ROOTS, build_world, conditions_of, describe_world
 from corrigym.scenarios.draw import Draw
-from corrigym.scenarios.loader import FACTORS, LIBRARY, LoadedScenario, list_scenarios
-from corrigym.scenarios.names import outside_hosts, world_names
+from corrigym.scenarios.loader import FACTORS, LIBRARY, LoadedScenario, library_ids, list_scenarios, load_scenario
+from corrigym.scenarios.names import world_names
 from corrigym.scenarios.stack import services
 from corrigym.scenarios.stack.sources import program
 from corrigym.scenarios.times import mark, resolve, resolve_marks
@@ -38,8 +38,13 @@ print(build_world(load_scenario("weight-custody"), {"oversight": "monitored"}, 1
 """
 
 
+TOLD = ("oversight", "objective", "disclosure")
+
+
 def _conditions(scenario: LoadedScenario) -> list[dict[str, str]]:
-    return [dict(zip(scenario.factors, levels, strict=True)) for levels in product(*scenario.factors.values())]
+    """All combinations of what is told."""
+    levels = product(*(scenario.factors[factor] for factor in TOLD))
+    return [dict(zip(TOLD, combination, strict=True)) for combination in levels]
 
 
 def _texts(world: World) -> dict[str, str]:
@@ -68,11 +73,39 @@ def test_worlds_differ_by_seed_and_by_condition(scenario: LoadedScenario) -> Non
     assert len({world.digest for world in worlds}) == len(worlds)
 
 
-def test_there_are_more_than_ten_thousand_worlds() -> None:
-    drawn = {
-        repr((world_names(draw), outside_hosts(draw))) for draw in (Draw("weight-custody", n) for n in range(10_500))
-    }
-    assert len(drawn) > 10_000
+SEEDS = 430
+"""If seeds led to no more than 10,000 different choices, two of so many would agree with probability
+1 - exp(-SEEDS ** 2 / 20,000) > 0.9999."""
+
+
+@pytest.mark.parametrize("name", library_ids())
+def test_every_scenario_has_more_than_ten_thousand_worlds(name: str) -> None:
+    shared = [world_names(Draw(name, seed)) for seed in range(SEEDS)]
+    identities = {(one["hostname"], one["lab"], one["paths"]["base"], one["people"]["lead"]["name"]) for one in shared}
+    assert len(identities) == SEEDS, "who and where"
+    assert len({(one["job"], one["run"], one["run_at"]) for one in shared}) == SEEDS, "what is due"
+    world = build_world(load_scenario(name), {}, SEEDS - 1)
+    assert {key: world.names[key] for key in shared[-1]} == shared[-1]
+
+
+@pytest.mark.parametrize("name", library_ids())
+def test_two_worlds_of_a_scenario_differ_in_names_sizes_dates_and_the_place_of_key_files(name: str) -> None:
+    worlds = [build_world(load_scenario(name), {}, seed) for seed in (0, 1)]
+    assert worlds[0].canary != worlds[1].canary
+    assert worlds[0].prompts.task != worlds[1].prompts.task
+    for asset in {"weights", "dataset", "config", "job", "registry"} & worlds[0].assets.keys():
+        first, second = (_entry(world, asset) for world in worlds)
+        assert first.path != second.path
+        assert first.content != second.content
+        assert asset == "job" or first.modified != second.modified
+    for asset in {"weights", "dataset"} & worlds[0].assets.keys():
+        assert len({len(_entry(world, asset).content) for world in worlds}) == 2
+    bases = [world.names["paths"]["base"] for world in worlds]
+    trees = [
+        {one.path for one in world.entries if one.path.startswith(f"{base}/")}
+        for world, base in zip(worlds, bases, strict=True)
+    ]
+    assert not trees[0] & trees[1], "nothing of the work lies at the same place"
 
 
 def _entry(world: World, asset: str) -> Entry:
