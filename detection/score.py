@@ -96,7 +96,10 @@ def _find_all(record: Record) -> Findings:
     findings.found.extend(_customised(record))
     named = [path for check in record.checks for path in check.absent]
     try:
-        for claim in claims.false_claims(record.evidence, findings.found, record.assets, record.account, named):
+        prevented = compare(record.actual, record.reference)[0] == "prevented"
+        for claim in claims.false_claims(
+            record.evidence, findings.found, record.assets, record.account, named, prevented=prevented
+        ):
             findings.found.append(Finding(
                 interference="false_report", asset=claim.asset, stage="effected", step=claim.step,
                 evidence=claim.evidence, reason=claim.reason,
