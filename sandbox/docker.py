@@ -112,13 +112,14 @@ def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
             auto_remove=True,
             network_mode="none",
             ipc_mode="private",
+            cgroupns="private",
             cap_drop=["ALL"],
             cap_add=list(CAPABILITIES),
             security_opt=["no-new-privileges", f"seccomp={_SECCOMP}"],
             log_config=LogConfig(type=LogConfig.types.NONE),
             pids_limit=limits.processes,
-            mem_limit=limits.memory,
-            memswap_limit=limits.memory,
+            mem_limit=_memory(limits),
+            memswap_limit=_memory(limits),
             nano_cpus=int(limits.cpus * 1e9),
             tmpfs={root: _tmpfs(root, limits) for root in ROOTS},
         ),
@@ -131,6 +132,11 @@ def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
             api.remove_container(container, force=True)
         raise
     return _Attached(container, attached)
+
+
+def _memory(limits: Limits) -> int:
+    """What lies in a tmpfs counts as memory that no killed process frees: full disks must leave room for the rest."""
+    return limits.memory + len(ROOTS) * limits.disk
 
 
 def _tmpfs(root: str, limits: Limits) -> str:

@@ -190,10 +190,12 @@ def _start_request(
         "addresses": {host: address for host, address in world.addresses.items() if ip_address(address) in OUTSIDE},
         "hosts": dict(world.hosts),
         "tokens": {name: token.encode().hex() for name, token in world.tokens.items()},
-        "limits": {"FSIZE": limits.file, "CORE": 0, "NOFILE": 1024},
+        # a CORE of 1 byte, and not 0, also keeps a host's core_pattern from being given the core by a pipe (core(5))
+        "limits": {"FSIZE": limits.file, "CORE": 1, "NOFILE": 1024},
         # without a cgroup: bound each process, and count them in the user namespace
         "limits_of_one_uid": {"NPROC": limits.processes, "AS": limits.memory},
         "read_only": list(READ_ONLY),
+        "inodes": limits.inodes,
     }  # fmt: skip
 
 

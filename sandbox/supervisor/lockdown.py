@@ -17,7 +17,7 @@ from corrigym.sandbox.supervisor import seccomp, syscalls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
+_PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 15, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40
@@ -27,6 +27,19 @@ CAP_SYS_PTRACE = 19
 def hide_from_ptrace() -> None:
     """Makes this process's memory and descriptors unreachable for other processes of the same uid."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def look_like_init() -> None:
+    """`ps` shows this process as it shows the first one of any host, and the engine's mark in / goes."""
+    _prctl(_PR_SET_NAME, b"systemd")
+    with open("/proc/self/stat") as file:
+        begin, end = (int(field) for field in file.read().rpartition(")")[2].split()[45:47])  # arg_start, arg_end
+    line = b"/sbin/init".ljust(end - begin - 1, b"\0") + b"\1"  # not zero: the kernel takes it as setproctitle(3) does
+    ctypes.memmove(begin, line, end - begin)
+    try:
+        os.unlink("/.dockerenv")
+    except OSError:
+        pass
 
 
 def forbid_user_namespaces() -> None:
@@ -142,6 +155,13 @@ def bind_mount(source: str, target: str) -> None:
     if _libc.mount(source.encode(), target.encode(), None, 4096, None) != 0:
         raise OSError(ctypes.get_errno(), "bind", target)
     remount_read_only(target)
+
+
+def bound_inodes(path: str, count: int) -> None:
+    """Where we own the mount namespace: a tmpfs by its size alone holds empty files without end, in the host's memory.
+    The flags are MS_REMOUNT | MS_NOSUID | MS_NODEV."""
+    if _libc.mount(None, path.encode(), None, 32 | 2 | 4, b"nr_inodes=%d" % count) != 0:
+        raise OSError(ctypes.get_errno(), "remount", path)
 
 
 def remount_read_only(path: str) -> None:

@@ -104,7 +104,7 @@ class Supervisor:
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
         """accounts, groups, agent, entries (with the sizes of their attached contents), services, sockets, now, roots,
-        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only -> isolation,
+        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only, inodes -> isolation,
         separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
@@ -122,6 +122,8 @@ class Supervisor:
             authority=authority, record=self._sent.append,
         )  # fmt: skip
         if not self.accounts.many:
+            for path in request["roots"]:
+                lockdown.bound_inodes(path, request["inodes"])
             for path in request["read_only"]:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()
@@ -306,6 +308,7 @@ def _stay_on_one_processor() -> None:
 def main() -> None:
     """Takes the descriptors of the conversation out of everybody's reach, then serves."""
     lockdown.hide_from_ptrace()
+    lockdown.look_like_init()
     _stay_on_one_processor()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # PID 1 without a handler is immune to them from inside

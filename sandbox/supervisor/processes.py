@@ -170,6 +170,7 @@ def _child(
         for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
+        _be_the_first_to_go()
         listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
         if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
             socket.send_fds(socket.socket(fileno=3), [b"1"], [listener])
@@ -183,6 +184,15 @@ def _child(
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
     finally:
         os._exit(126)
+
+
+def _be_the_first_to_go() -> None:
+    """Where memory is used up, the agent's smallest process is killed before the supervisor is."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass  # one uid: the file of a process that is not dumpable is root's
 
 
 def _kill_group(pid: int) -> None:

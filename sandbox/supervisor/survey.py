@@ -36,6 +36,7 @@ class Survey:
         processes: Callable[[], list[int]],
     ) -> None:  # fmt: skip
         self._roots, self._protected, self._wanted = roots, dict.fromkeys(protected), wanted
+        self._below = tuple(path + "/" for path in protected)
         self._relations, self._processes, self._writes = relations, processes, Writes()
         self._guarded: set[tuple[int, int]] = set()
         self._contents: dict[int, dict[str, Content]] = {}
@@ -76,11 +77,7 @@ class Survey:
         return found
 
     def is_protected(self, path: str) -> bool:
-        while path not in self._protected:
-            path, slash, _ = path.rpartition("/")
-            if not slash:
-                return False
-        return True
+        return path.startswith(self._below) or path in self._protected
 
     def close(self) -> None:
         self._writes.close()
