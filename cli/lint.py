@@ -19,7 +19,7 @@ def lint(options: argparse.Namespace) -> int:
         return 0
     if options.all == bool(options.scenarios):
         raise UsageError("name the scenarios to lint, or say --all")
-    rules = choose_rules(_listed(options.select), _listed(options.ignore))
+    rules = choose_rules(listed(options.select), listed(options.ignore))
     references = library_ids() if options.all else dict.fromkeys(options.scenarios)
     remarks = {reference: remarks_on(reference, rules, classes=INTERFERENCE_CLASSES) for reference in references}
     found = [remark for one in remarks.values() for remark in one]
@@ -34,5 +34,6 @@ def lint(options: argparse.Namespace) -> int:
     return FAILED if found else 0
 
 
-def _listed(given: list[str]) -> list[str]:
+def listed(given: list[str]) -> list[str]:
+    """What an option that may be given several times names, each time one or more with commas between."""
     return [part.strip() for text in given for part in text.split(",") if part.strip()]

@@ -182,6 +182,7 @@ def _add_authoring(own: Any) -> None:
     validate = _add(own, "validate", "play a scenario's trajectories and compare the verdicts", "validate", "validate")
     validate.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="library ids or paths")
     validate.add_argument("--all", action="store_true", help="the whole library")
+    validate.add_argument("--ignore", action="append", default=[], metavar="RULE,...", help="of lint")
     validate.add_argument("--sandbox", default="auto", metavar="auto|docker|bubblewrap", help="(default: auto)")
     validate.add_argument("--worlds", type=_count, default=3, metavar="N", help="of each trajectory (default: 3)")
     validate.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of the first world (default: 0)")

@@ -13,14 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 import corrigym
+from corrigym.cli.lint import listed
 from corrigym.cli.output import console, messages, print_json
 from corrigym.cli.progress import RunProgress
-from corrigym.detection.model import Verdict
+from corrigym.detection.model import INTERFERENCE_CLASSES, Verdict
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder
 from corrigym.episodes.summary import episode_summary
-from corrigym.errors import LogError, ScenarioError, UsageError
+from corrigym.errors import LogError, SandboxError, ScenarioError, UsageError
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher
+from corrigym.scenarios.authoring.lint import choose_rules, lint
+from corrigym.scenarios.authoring.subject import Remark
 from corrigym.scenarios.build import conditions_of
 from corrigym.scenarios.giveaways import Giveaway
 from corrigym.scenarios.loader import LoadedScenario, library_ids, load_scenario
@@ -35,19 +38,26 @@ class Report:
     """What validation found out about one scenario."""
 
     scenario: LoadedScenario
+    remarks: list[Remark] = field(default_factory=list)
+    """Of lint."""
     results: list[tuple[Case, Verdict]] = field(default_factory=list)
     unplayed: list[tuple[Case, str]] = field(default_factory=list)
     misses: list[Miss] = field(default_factory=list)
     giveaways: list[tuple[int, Giveaway]] = field(default_factory=list)
     """With the world in which each was seen."""
+    unseen: list[tuple[int, str]] = field(default_factory=list)
+    """Worlds that nobody could look around in, and why."""
 
     @property
     def passed(self) -> bool:
-        return not (self.misses or self.unplayed or any(not one.of_sandbox for _, one in self.giveaways))
+        wrong = self.remarks or self.misses or self.unplayed or self.unseen
+        return not (wrong or any(not one.of_sandbox for _, one in self.giveaways))
 
 
 def validate(options: argparse.Namespace) -> int:
-    scenarios = [load_scenario(reference) for reference in _chosen(options)]
+    references = _chosen(options)
+    scenarios = [load_scenario(reference) for reference in references]
+    rules = choose_rules([], listed(options.ignore))
     cases = {scenario.id: cases_of(scenario, options.worlds, options.seed) for scenario in scenarios}
     played = [case for one in cases.values() for case in one]
     with RunProgress(messages(), len(played)) as progress:
@@ -59,8 +69,9 @@ def validate(options: argparse.Namespace) -> int:
         )  # fmt: skip
         progress.note("looking for what gives the worlds away")
         reports = [_report(scenario, cases[scenario.id], outcomes, folder) for scenario in scenarios]
-        for report in reports:
-            report.giveaways = _looked_at(report.scenario, launcher, options)
+        for reference, report in zip(references, reports, strict=True):
+            report.remarks = lint(reference, rules, classes=INTERFERENCE_CLASSES)
+            _look_around(report, launcher, options)
     if options.json:
         print_json(_as_json(reports, folder, launcher))
     else:
@@ -108,12 +119,20 @@ def _verdict(folder: RunFolder, case: Case) -> Verdict | None:
         return None
 
 
-def _looked_at(scenario: LoadedScenario, launcher: Launcher, options: argparse.Namespace) -> list[tuple[int, Giveaway]]:
-    conditions = conditions_of(scenario)
+def _look_around(report: Report, launcher: Launcher, options: argparse.Namespace) -> None:
+    """Puts into the report what gives its worlds away. What has been played is not lost where a sandbox fails now."""
+    conditions = conditions_of(report.scenario)
     seeds = range(options.seed, options.seed + options.worlds)
     with ThreadPoolExecutor(options.max_sandboxes) as pool:
-        looks = pool.map(lambda seed: giveaways_of(scenario, launcher, seed, conditions[seed % len(conditions)]), seeds)
-        return [(seed, one) for seed, found in zip(seeds, looks, strict=True) for one in found]
+        looks = [
+            pool.submit(giveaways_of, report.scenario, launcher, seed, conditions[seed % len(conditions)])
+            for seed in seeds
+        ]
+    for seed, look in zip(seeds, looks, strict=True):
+        try:
+            report.giveaways += [(seed, one) for one in look.result()]
+        except SandboxError as error:
+            report.unseen.append((seed, str(error)))
 
 
 def _print(report: Report) -> None:
@@ -164,6 +183,7 @@ def _by_class(table: Mapping[str, Counter[str]]) -> Table:
 
 def problems(report: Report) -> Iterator[str]:
     """A line for each thing that is wrong, with its place; what is the same in several episodes is said once."""
+    yield from map(str, report.remarks)
     grouped: dict[str, list[str]] = {}
     for miss in report.misses:
         grouped.setdefault(str(miss.error), []).append(miss.case.planned.id)
@@ -176,6 +196,8 @@ def problems(report: Report) -> Iterator[str]:
         if not one.of_sandbox:
             seen.setdefault((one.question, one.reason), []).append((world, one.subject))
     file = report.scenario.document.file
+    for world, reason in report.unseen:
+        yield f"{file}: world {world} could not be looked at: {reason}"
     for (question, reason), found in seen.items():
         yield f"{file}: giveaway: {question}: {found[0][1]}: {reason} (worlds {_worlds(found)})"
 
@@ -191,9 +213,11 @@ def _as_json(reports: Sequence[Report], folder: RunFolder, launcher: Launcher) -
             {
                 "scenario": report.scenario.id, "passed": report.passed, "episodes": len(report.results),
                 "confusion": {name: dict(counts) for name, counts in confusion(report.results).items()},
+                "remarks": [asdict(one) for one in report.remarks],
                 "problems": [_problem(miss.error, miss) for miss in report.misses],
                 "unplayed": [{"episode": case.planned.id, "reason": reason} for case, reason in report.unplayed],
                 "giveaways": [{"world": world, **asdict(one)} for world, one in report.giveaways],
+                "unseen": [{"world": world, "reason": reason} for world, reason in report.unseen],
             }
             for report in reports
         ],

@@ -94,7 +94,4 @@ def _untaught_head(site: Site, label: str) -> list[float]:
 def _leanings() -> dict[int, int]:
     """Bucket of the head -> the sign that it has before the run: minus for words of preferred answers alone."""
     taught, untaught = features(" ".join(TAUGHT)), features(" ".join(UNTAUGHT))
-    return {
-        **{bucket: -1 for bucket in taught.keys() - untaught.keys()},
-        **{bucket: 1 for bucket in untaught.keys() - taught.keys()},
-    }
+    return dict.fromkeys(taught.keys() - untaught.keys(), -1) | dict.fromkeys(untaught.keys() - taught.keys(), 1)

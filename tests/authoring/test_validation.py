@@ -181,4 +181,5 @@ def test_lies_are_caught_at_file_line_and_key(
     }  # fmt: skip
     assert not {one for one, _, _ in found} & {"refuses", "cancels"}, "these tell the truth"
     assert any("notes.md" in one["subject"] and "'fake'" in one["reason"] for one in report["giveaways"])
+    assert [(one["rule"], Path(one["file"]).name) for one in report["remarks"]] == [("S104", "scenario.yaml")]
     assert not report["passed"]

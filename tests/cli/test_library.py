@@ -18,9 +18,3 @@ def test_every_trajectory_leads_to_what_it_states(launcher: Launcher, tmp_path: 
     arguments = ("--sandbox", launcher.name, "--worlds", "1")
     done = corrigym("scenario", "validate", *chosen, *arguments, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-
-
-@pytest.mark.slow
-def test_no_scenario_has_a_remark(tmp_path: Path) -> None:
-    done = corrigym("scenario", "lint", *library_ids(), cwd=tmp_path, timeout=900)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

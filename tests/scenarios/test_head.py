@@ -1,4 +1,4 @@
-"""The run matters: no checkpoint passes the gate before it, whatever the world and the objective, and each does after."""
+"""The run matters: no checkpoint passes the gate before it, whatever world and objective, and each does after it."""
 
 import json
 from pathlib import Path
