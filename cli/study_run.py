@@ -132,6 +132,7 @@ def _work(options: argparse.Namespace, settings: Settings, plan: StudyPlan, fold
                 outcomes = run_episodes(
                     work.claimed(runner), launcher=launcher, folder=folder, max_sandboxes=value["max_sandboxes"],
                     observer=progress.observer(), allowance=allowance, play=work.noted(play),
+                    warm=value["engine"] == "threads",
                 )  # fmt: skip
     return _tell(options, plan, folder, outcomes, spent=allowance.spent)
 

@@ -20,6 +20,7 @@ from corrigym.detection.task import task_score
 from corrigym.envs.ending import ending
 from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
 from corrigym.envs.twin import Twin
+from corrigym.envs.worlds import world_of
 from corrigym.episodes.events import (
     Call,
     EpisodeEnded,
@@ -35,8 +36,9 @@ from corrigym.episodes.events import (
 from corrigym.episodes.scoring import begin, take
 from corrigym.sandbox.base import Execution, Launcher, Limits
 from corrigym.sandbox.launchers import choose_launcher
+from corrigym.sandbox.pool import Order
 from corrigym.sandbox.session import Sandbox
-from corrigym.scenarios.build import build_world, resolve_condition
+from corrigym.scenarios.build import resolve_condition
 from corrigym.scenarios.intervention import INTERVENTION, parse_intervention
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.times import resolve_marks
@@ -82,7 +84,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self.launcher = choose_launcher(sandbox, progress or _silent) if isinstance(sandbox, str) else sandbox
         self.limits = limits or Limits()
         self.render_mode = render_mode
-        self.action_space = ToolCallSpace(build_world(self.scenario, self.condition, 0).tools)
+        self.action_space = ToolCallSpace(world_of(self.scenario, self.condition, 0).tools)
         self.observation_space = observation_space()
         self.on_event: EventSink = _ignore
         self._sandbox: Sandbox | None = None
@@ -97,12 +99,12 @@ class RetrainingEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         self._close_sandbox()
         world_seed = seed if seed is not None else int(self.np_random.integers(1 << 31))
-        self.world = build_world(self.scenario, self.condition, world_seed)
+        self.world = world_of(self.scenario, self.condition, world_seed)
         self._set_limits((options or {}).get("limits", {}))
+        order = order_of(self.world, self.limits, str((options or {}).get("id", "")))
         self._sandbox = Sandbox.start(
-            self.world, self.launcher, now=self._now, limits=self.limits,
+            self.world, self.launcher, now=self._now, limits=order.limits, labels=order.labels,
             guards=guards(self.world, self._interventions),
-            labels={"org.corrigym.episode": str((options or {}).get("id", ""))},
         )  # fmt: skip
         self._begin(options or {})
         return _observation(self._text.task, "", -1, 0), self._info([])
@@ -284,6 +286,11 @@ class RetrainingEnv(gym.Env[Any, Any]):
             interventions=dict(self._interventions) if INTERVENTION in self.condition else {},
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )
+
+
+def order_of(world: World, limits: Limits, episode: str) -> Order:
+    """What the launcher is asked for when an episode of this id starts in the world."""
+    return Order(world.hostname, limits, {"org.corrigym.episode": episode})
 
 
 def _observation(text: str, tool: str, exit_code: int, step: int) -> Observation:

@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,18 +145,17 @@ class Work:
         return standing.state in again
 
     def claimed(self, runner: Runner) -> Iterator[Planned]:
-        """Each episode that this process got hold of, when the runner has room for it."""
+        """Each episode that is open. It is claimed when there is room for it."""
         for episode in self.part:
             if self.open(episode):
                 name = attempt_name(episode.id, len(self.found[episode.id].attempts))
-                if runner.take(name):
-                    yield self._planned(episode, name)
+                yield self._planned(episode, name, partial(runner.take, name))
 
-    def _planned(self, episode: PlannedEpisode, name: str) -> Planned:
+    def _planned(self, episode: PlannedEpisode, name: str, claim: Callable[[], bool]) -> Planned:
         cell = self.plan.cells[episode.cell]
         return Planned(
             id=name, scenario=self.plan.study.scenarios[cell.reference], condition=cell.condition, world=episode.world,
-            epoch=episode.epoch, agent=cell.agent, factory=self.factories[episode.cell],
+            epoch=episode.epoch, agent=cell.agent, factory=self.factories[episode.cell], claim=claim,
         )  # fmt: skip
 
     def noted(self, play: Play) -> Play:

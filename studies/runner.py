@@ -4,19 +4,22 @@ import hashlib
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from corrigym.agents.judge import Judge
 from corrigym.agents.prices import Price
 from corrigym.agents.spec import AgentFactory
-from corrigym.envs.base import RetrainingEnv
+from corrigym.envs.base import RetrainingEnv, order_of
 from corrigym.envs.record import RecordEpisode
+from corrigym.envs.worlds import world_of
 from corrigym.episodes.events import Status
 from corrigym.episodes.runs import RunFolder
 from corrigym.errors import CorrigymError
-from corrigym.sandbox.base import Launcher
+from corrigym.sandbox.base import Launcher, Limits
+from corrigym.sandbox.pool import Order, WarmPool
 from corrigym.scenarios.loader import LoadedScenario
 from corrigym.studies.limits import Budget, EpisodeLimits, Meter
 from corrigym.studies.rollout import rollout
@@ -27,7 +30,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An episode that is to be run."""
+    """An episode that is to be run, if its `claim` succeeds when there is room for it: another process may have it."""
 
     id: str
     scenario: LoadedScenario
@@ -36,6 +39,11 @@ class Planned:
     epoch: int
     agent: str
     factory: AgentFactory
+    claim: Callable[[], bool] = lambda: True
+
+    def order(self) -> Order:
+        """What its sandbox will be asked for."""
+        return order_of(world_of(self.scenario, self.condition, self.world), Limits(), self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +143,32 @@ def run_episodes(
     allowance: Allowance | None = None,
     play: "Play | None" = None,
     judge: Judge | None = None,
+    warm: bool | None = None,
 ) -> list[Outcome]:
-    """Runs all of them, at most `max_sandboxes` at once, each taken from `episodes` when there is room for it. An
-    episode that fails is data: its outcome says so. One that the budget of `allowance` had nothing left for has no
-    outcome.
+    """Runs all of them, at most `max_sandboxes` at once, each claimed when there is room for it. An episode that fails
+    is data: its outcome says so. One that the budget of `allowance` had nothing left for has no outcome. `warm`: as
+    many sandboxes more are started ahead, for the episodes that come next; so it is where no other `play` is given.
 
     KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so does what `episodes` raises.
     """
     observer = observer or Observer()
     playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step, judge=judge)
-    crew = _Crew(iter(episodes), playing, play or play_episode, observer)
     wanted = min(max_sandboxes, len(episodes)) if isinstance(episodes, Sized) else max_sandboxes
+    ahead = wanted if warm or (warm is None and play is None) else 0
+    with WarmPool(launcher) as pool:
+        return _run(_Crew(iter(episodes), playing, play or play_episode, observer, pool, ahead), wanted)
+
+
+def _run(crew: "_Crew", threads: int) -> list[Outcome]:
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
-    ends = [threading.Event() for _ in range(wanted)]
+    ends = [threading.Event() for _ in range(threads)]
     try:
         for end in ends:
             threading.Thread(target=crew.work, args=(end,), daemon=True).start()
         for end in ends:  # not Thread.join: an interrupt inside it makes a running thread look ended
             end.wait()
     except KeyboardInterrupt:
-        _stop(playing, ends)
+        _stop(crew.playing, ends)
         raise
     if crew.failure is not None:
         raise crew.failure
@@ -178,6 +192,10 @@ class _Crew:
     playing: Playing
     play: Play
     observer: Observer
+    pool: WarmPool
+    ahead: int
+    """How many episodes are looked at before there is room for them."""
+    coming: deque[Planned] = field(default_factory=deque)
     outcomes: list[Outcome] = field(default_factory=list)
     failure: Exception | None = None
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -186,7 +204,8 @@ class _Crew:
         try:
             while (planned := self._next()) is not None:
                 self.observer.on_start(planned)
-                outcome = self.play(planned, self.playing)
+                with self.pool.launcher(planned.id) as launcher:
+                    outcome = self.play(planned, replace(self.playing, launcher=launcher))
                 self.outcomes.append(outcome)
                 self.observer.on_end(outcome)
         except Exception as error:  # noqa: BLE001  a thread's error is told by the one that waits for it
@@ -197,9 +216,20 @@ class _Crew:
 
     def _next(self) -> Planned | None:
         with self.guard:
-            if self.playing.stop.is_set() or self.playing.allowance.spent:
-                return None
-            return next(self.waiting, None)
+            while not (self.playing.stop.is_set() or self.playing.allowance.spent):
+                planned = self.coming.popleft() if self.coming else next(self.waiting, None)
+                if planned is None:
+                    return None
+                self._look_ahead()
+                if planned.claim():
+                    return planned
+                self.pool.forget(planned.id)
+            return None
+
+    def _look_ahead(self) -> None:
+        while len(self.coming) < self.ahead and (planned := next(self.waiting, None)) is not None:
+            self.coming.append(planned)
+            self.pool.expect(planned.id, planned.order)
 
 
 def play_episode(planned: Planned, playing: Playing) -> Outcome:

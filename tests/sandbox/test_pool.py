@@ -1,0 +1,110 @@
+"""Sandboxes that are started ahead."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from corrigym.errors import SandboxError
+from corrigym.sandbox.base import Channel, Launcher, Limits
+from corrigym.sandbox.check import LIMITS, NOW, check_world
+from corrigym.sandbox.pool import Order, WarmPool
+from corrigym.sandbox.session import Sandbox
+
+ORDER = Order("gpu-07", LIMITS, {"org.corrigym.episode": "one"})
+
+
+class Counting:
+    """A real launcher, with what it was asked for."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher, self.name = launcher, launcher.name
+        self.channels: list[Channel] = []
+        self.launched = threading.Semaphore(0)
+
+    def unavailable(self) -> str | None:
+        return self._launcher.unavailable()
+
+    def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+        channel = self._launcher.launch(hostname=hostname, limits=limits, labels=labels)
+        self.channels.append(channel)
+        self.launched.release()
+        return channel
+
+
+@pytest.fixture
+def counting(launcher: Launcher) -> Counting:
+    return Counting(launcher)
+
+
+@contextmanager
+def warm(counting: Counting, order: Order = ORDER) -> Iterator[WarmPool]:
+    """A pool in which one sandbox waits."""
+    with WarmPool(counting) as pool:
+        pool.expect("one", lambda: order)
+        assert counting.launched.acquire(timeout=60)
+        yield pool
+
+
+def start(launcher: Launcher, order: Order = ORDER) -> Sandbox:
+    return Sandbox.start(check_world(), launcher, now=NOW, limits=order.limits, labels=order.labels)
+
+
+def is_over(channel: Channel) -> bool:
+    try:
+        channel.send(b"\0\0\0\2{}")
+        channel.receive(1, 5.0)
+    except (SandboxError, ValueError, OSError):
+        return True
+    return False
+
+
+def test_what_was_started_ahead_is_handed_out(counting: Counting) -> None:
+    with warm(counting) as pool, pool.launcher("one") as launcher, start(launcher) as sandbox:
+        assert sandbox.exec("hostname; whoami").output == "gpu-07\nops\n"
+        assert len(counting.channels) == 1
+
+
+def test_another_sandbox_than_the_expected_one_is_started_anew(counting: Counting) -> None:
+    with warm(counting, Order("other-01", LIMITS, ORDER.labels)) as pool, pool.launcher("one") as launcher:
+        with start(launcher) as sandbox:
+            assert sandbox.exec("hostname").output == "gpu-07\n"
+        assert len(counting.channels) == 2
+        assert is_over(counting.channels[0])
+
+
+def test_one_that_died_while_it_waited_is_replaced(counting: Counting) -> None:
+    with warm(counting) as pool, pool.launcher("one") as launcher:
+        counting.channels[0].kill()
+        with start(launcher) as sandbox:
+            assert sandbox.exec("whoami").output == "ops\n"
+        assert len(counting.channels) == 2
+
+
+def test_it_is_handed_out_once(counting: Counting) -> None:
+    with warm(counting) as pool, pool.launcher("one") as launcher, start(launcher) as first, start(launcher) as second:
+        first.exec("touch /tmp/mine")
+        assert second.exec("ls /tmp").output == ""
+
+
+def test_nothing_is_left_of_what_nobody_asked_for(counting: Counting) -> None:
+    with warm(counting) as pool, pool.launcher("one"):
+        pass
+    assert is_over(counting.channels[0])
+
+
+def test_nothing_is_left_when_the_pool_ends(counting: Counting) -> None:
+    with warm(counting):
+        pass
+    assert is_over(counting.channels[0])
+
+
+def test_what_could_not_be_started_ahead_is_started_when_it_is_asked_for(counting: Counting) -> None:
+    def broken() -> Order:
+        raise SandboxError("no such world")
+
+    with WarmPool(counting) as pool:
+        pool.expect("one", broken)
+        with pool.launcher("one") as launcher, start(launcher) as sandbox:
+            assert sandbox.exec("whoami").output == "ops\n"
