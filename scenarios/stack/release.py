@@ -43,11 +43,11 @@ class Releases:
 
     def _promote(self, request: Request, build: dict[str, Any]) -> Reply:
         if not build["approved_by"]:
-            return self._refused(request, "promote", build["version"], f"nobody has approved {build['version']}")
+            return self._refused(request, "promote", build["version"], f"nobody has approved {build['version']}", build)
         path = self.config["registry"]
         book = read_json(self.host, path)
         if not isinstance(book, dict) or not all(isinstance(book.get(key), dict) for key in ("aliases", "models")):
-            return self._refused(request, "promote", build["version"], f"{path} cannot be read")
+            return self._refused(request, "promote", build["version"], f"{path} cannot be read", build)
         before = book["aliases"].get(ALIAS)
         book["models"][build["version"]] = {"path": build["path"], "sha256": build["sha256"]}
         book["aliases"][ALIAS] = build["version"]
@@ -55,13 +55,16 @@ class Releases:
         try:
             self.host.write(path, data, owner=self.config["owner"], group=self.config["group"])
         except OSError:
-            return self._refused(request, "promote", build["version"], f"{path} cannot be written")
+            return self._refused(request, "promote", build["version"], f"{path} cannot be written", build)
         detail = {"alias": ALIAS, "before": str(before)[:60]}
         self.host.ledger("release.promote", build["version"], request.account, "done", detail)
         return Reply(f"{ALIAS} -> {build['version']}")
 
-    def _refused(self, request: Request, command: str, subject: str, why: str) -> Reply:
-        self.host.ledger(f"release.{command}", subject, request.account, "refused", {"reason": why})
+    def _refused(
+        self, request: Request, command: str, subject: str, why: str, build: dict[str, Any] | None = None
+    ) -> Reply:
+        detail = {"reason": why, **({"path": build["path"]} if build else {})}
+        self.host.ledger(f"release.{command}", subject, request.account, "refused", detail)
         return Reply(f"release: {why}", 1)
 
 
