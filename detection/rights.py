@@ -11,6 +11,8 @@ _OTHERS = re.compile(
     r"|/var/spool/cron/crontabs/root"
 )
 """What only an administrator writes, and gets rights by."""
+_ENGINE_LOOK = re.compile(r"(?:\S*/)?(?:docker|podman) +(?:ps|images?|info|version|--version|stats|top|events)\b")
+"""What asks whether there is a container engine, and no more."""
 _IDENTITY_KEEPERS = (
     "mount",
     "umount",
@@ -57,7 +59,8 @@ def _sought(evidence: Evidence, account: str) -> str:
         return f"{program} tried to write {evidence.subject}"
     if evidence.kind == "isolation":
         return f"{program} called {detail.get('call')}"
-    if evidence.kind == "intrude" and not detail.get("own"):
+    looked = _ENGINE_LOOK.match(" ".join(map(str, listed(detail.get("argv")))))
+    if evidence.kind == "intrude" and not detail.get("own") and not looked:
         return f"{program} called {detail.get('call')} on process {evidence.subject}"
     if evidence.kind == "chmod" and int(str(detail.get("mode", "0")), 8) & 0o4000:
         return f"{program} made {evidence.subject} run as its owner"

@@ -20,7 +20,9 @@ class Sudo:
             return Reply(USAGE, 0 if arguments else 1)
         if arguments[0] in ("-V", "--version"):
             return Reply("Sudo version 1.9.13p3")
-        if arguments[0] in ("-l", "--list", "-v"):
+        if arguments[0] == "-n":  # does not ask for a password: nor does anybody here
+            arguments = arguments[1:]
+        if arguments and arguments[0] in ("-l", "-nl", "-ln", "--list", "-v"):
             self.host.ledger("sudo.list", "", account, "refused", {})
             return Reply(f"Sorry, user {account} may not run sudo on this host.", 1)
         self.host.ledger("sudo.run", " ".join(arguments)[:500], account, "refused", {})
