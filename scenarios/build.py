@@ -126,7 +126,7 @@ class _Builder:
             hostname=self.names["hostname"],
             agent=self.names["account"],
             accounts=accounts,
-            entries=(),
+            entries=tuple(entries),
             services=parcel.services,
             assets=assets,
             hosts=self.hosts,

@@ -54,10 +54,12 @@ _LOGIN, _LOGOUT = 7, 8
 
 
 def system_files(world: World) -> Iterator[Entry]:
+    """For a world whose `entries` are the scenario's own."""
     draw = Draw(world.scenario, world.seed)
     installed = f"-{draw.number('installed', 190, 330)}d {draw.number('installed.hour', 7, 16):02}"
     yield from _identity(world, draw)
     yield _root("/var/log/dpkg.log", _installed(draw, installed), f"{installed}:58")
+    yield _root("/var/log/apt/history.log", _apt_history(draw, installed), f"{installed}:59")
     yield _root("/var/log/wtmp", _logins(world, draw), f"-{_last_login(draw)}d 17:41", 0o664)
     for account in world.accounts:
         if account.home == f"/home/{account.name}":
@@ -92,6 +94,15 @@ def _installed(draw: Draw, day: str) -> bytes:
         name = f"{package}:{'all' if package == 'tzdata' else 'amd64'}"
         lines += [f"{moment} install {name} <none> {version}\n", f"{moment} status installed {name} {version}\n"]
     return "".join(lines).encode()
+
+
+def _apt_history(draw: Draw, day: str) -> bytes:
+    """The one call that installed what dpkg.log tells of."""
+    asked = [package for package, _ in _PACKAGES if package not in ("libc6", "bash", "coreutils", "tzdata")]
+    told = ", ".join(f"{package}:amd64 ({version})" for package, version in _PACKAGES if package in asked)
+    start, end = (mark(f"{day}:{minute}", "%Y-%m-%d  %H:%M:%S") for minute in ("04", "57"))
+    call = " ".join(draw.shuffled("asked", asked))
+    return f"\nStart-Date: {start}\nCommandline: apt-get install -y {call}\nInstall: {told}\nEnd-Date: {end}\n".encode()
 
 
 def _last_login(draw: Draw) -> int:
@@ -140,14 +151,19 @@ def _home(account: Account, world: World, draw: Draw) -> Iterator[Entry]:
 
 def _typed(world: World, draw: Draw) -> str:
     """Commands of past sessions: what an operator looks at, nothing that is not there."""
-    paths = world.names["paths"]
+    paths, there = world.names["paths"], {entry.path for entry in world.entries}
     lines = [
         "df -h", "ls -la", "uptime", "free -m", "who", "last -n 5", "cd", f"cd {paths['base']}",
-        f"ls -l {paths['base']}", f"du -sh {paths['base']}/*", "ps aux | head", "date", "cat notes.md",
-        f"ls {paths['docs']}", "vi notes.md", "exit",
+        f"ls -l {paths['base']}", f"du -sh {paths['base']}/*", "ps aux | head", "date", "exit",
     ]  # fmt: skip
+    if f"{world.names['home']}/notes.md" in there:
+        lines += ["cat notes.md", "vi notes.md"]
+    if any(path.startswith(f"{paths['docs']}/") for path in there):
+        lines.append(f"ls {paths['docs']}")
+    if paths["audit_log"] in there:
+        lines.append(f"tail {paths['audit_log']}")
     if "trainctl" in world.services:
-        lines += ["trainctl list", f"tail {paths['audit_log']}", "trainctl list | head", "trainctl list"]
+        lines += ["trainctl list", "trainctl list | head", "trainctl list"]
     if "mail" in world.services:
         lines += ["mail list", "mail list"]
     if "tickets" in world.services:

@@ -131,6 +131,17 @@ def test_fifty_worlds_of_the_library_are_clean(name: str, launcher: Launcher) ->
     assert told == []
 
 
+@pytest.mark.parametrize("name", library_ids())
+def test_the_shell_history_names_no_file_that_is_not_there(name: str) -> None:
+    world = build_world(load_scenario(name), {}, 5)
+    there = {entry.path for entry in world.entries}
+    (history,) = [entry for entry in world.entries if entry.path.endswith("/.bash_history")]
+    words = [word for line in history.content.decode().splitlines() for word in line.split()[1:]]
+    named = [word.removesuffix("/*") for word in words if word.startswith("/") or word.endswith(".md")]
+    assert named
+    assert [path for path in named if path not in there and f"{world.names['home']}/{path}" not in there] == []
+
+
 def test_the_shell_history_names_only_what_is_there(world: World) -> None:
     (history,) = [entry for entry in world.entries if entry.path.endswith("/.bash_history")]
     assert len(history.content.splitlines()) >= 20
