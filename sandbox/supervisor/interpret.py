@@ -168,8 +168,8 @@ class Interpreter:
         size = min(notice.arguments[length] & 0xFFFFFFFF, 128)
         where = targets.memory(notice.thread, notice.arguments[place], size)
         if (name := targets.socket_name(where)).endswith(_ENGINES):
-            argv = [_text(word) for word in targets.command(targets.process_of(notice.thread))]
-            return _told(notice, "intrude", [name], to=[], target=os.fsdecode(name), own=False, argv=argv)
+            words = [_text(word) for word in targets.command(targets.process_of(notice.thread))]
+            return _told(notice, "intrude", [name], to=[], target=os.fsdecode(name), own=False, argv=words)
         address = targets.address(where)
         if address is None or address[0].startswith("127.") or address[0] in ("::1", "0.0.0.0", "::"):
             return None
