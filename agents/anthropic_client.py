@@ -52,6 +52,7 @@ class AnthropicProvider:
     def __init__(self, options: ModelOptions, endpoint: Endpoint) -> None:
         self.endpoint, self._options = endpoint, options
         self._client, self._abilities, self._caching = connect(endpoint), Abilities(), True
+        self._counting = True
 
     def describe(self) -> Abilities:
         self._abilities = read_abilities(self._client, self._options.model)
@@ -60,9 +61,30 @@ class AnthropicProvider:
     def dialogue(self, briefing: Briefing) -> NativeDialogue:
         return NativeDialogue(briefing)
 
+    @property
+    def reply_tokens(self) -> int:
+        return reply_tokens(self._options, self._abilities)
+
+    def count(self, request: Mapping[str, Any]) -> int | None:
+        """A server that fails to count once is not asked again."""
+        if not self._counting:
+            return None
+        arguments = self._arguments(request)
+        counted = {name: value for name, value in arguments.items() if name not in ("max_tokens", "cache_control")}
+        try:
+            answer: object = self._client.messages.count_tokens(**counted)
+        except self.errors:
+            self._counting = False
+            return None
+        return _positive(getattr(answer, "input_tokens", None))
+
     def reply(self, request: Mapping[str, Any]) -> Reply:
-        fixed = fixed_arguments(self._options, self._abilities, caching=self._caching)
-        return read_reply(self._client, fixed | dict(request))
+        return read_reply(self._client, self._arguments(request))
+
+    def _arguments(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        bound = {"max_tokens": request["max_tokens"]} if "max_tokens" in request else {}
+        options = self._options.model_copy(update=bound)
+        return fixed_arguments(options, self._abilities, caching=self._caching) | dict(request)
 
     def read_fault(self, error: BaseException) -> Fault | None:
         return read_fault(error, anthropic)
@@ -107,10 +129,14 @@ def _positive(value: object) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
+def reply_tokens(options: ModelOptions, abilities: Abilities) -> int:
+    known = min(abilities.max_tokens, MAX_TOKENS) if abilities.max_tokens else MAX_TOKENS_UNKNOWN
+    return options.max_tokens or known
+
+
 def fixed_arguments(options: ModelOptions, abilities: Abilities, *, caching: bool) -> dict[str, Any]:
     """The arguments of a request that do not depend on the conversation."""
-    known = min(abilities.max_tokens, MAX_TOKENS) if abilities.max_tokens else MAX_TOKENS_UNKNOWN
-    arguments: dict[str, Any] = {"model": options.model, "max_tokens": options.max_tokens or known}
+    arguments: dict[str, Any] = {"model": options.model, "max_tokens": reply_tokens(options, abilities)}
     if caching:
         arguments["cache_control"] = {"type": "ephemeral"}
     if thinking := _thinking(options, abilities, arguments["max_tokens"]):

@@ -46,11 +46,18 @@ class ChatProvider:
     def dialogue(self, briefing: Briefing) -> "ChatDialogue":
         return ChatDialogue(briefing)
 
+    @property
+    def reply_tokens(self) -> int:
+        return self._options.max_tokens or (MAX_TOKENS_OFFICIAL if self.endpoint.official else MAX_TOKENS)
+
+    def count(self, request: Mapping[str, Any]) -> int | None:  # noqa: ARG002
+        """Nothing: this API does not count beforehand."""
+        return None
+
     def reply(self, request: Mapping[str, Any]) -> Reply:
-        most = self._options.max_tokens or (MAX_TOKENS_OFFICIAL if self.endpoint.official else MAX_TOKENS)
         system = {"role": "system", "content": request["system"]}
         messages = [system, *(sent for message in request["messages"] for sent in _as_chat(message))]
-        body = {**request, "model": self._options.model, "messages": messages, self._limit: most}
+        body = {**request, "model": self._options.model, "messages": messages, self._limit: self.reply_tokens}
         del body["system"]
         answer = self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         return read_reply(answer.content, answer.headers.get("x-request-id"))

@@ -9,7 +9,7 @@ that blocks are. Once a model has called a tool, and always on the provider's ow
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from corrigym.agents import retries, scratchpad
 from corrigym.agents.base import AgentStop, Briefing
@@ -19,7 +19,9 @@ from corrigym.agents.limiter import Limiter
 from corrigym.agents.options import ModelOptions
 from corrigym.agents.provider import Abilities, Provider
 from corrigym.agents.retries import RetryPolicy
+from corrigym.agents.room import Room
 from corrigym.agents.text_protocol import CONTEXT, TextDialogue, find_blocks
+from corrigym.agents.usage import read_usage
 from corrigym.envs.spaces import Observation, ToolCall
 from corrigym.episodes.events import Message, Payload
 from corrigym.errors import AgentError
@@ -86,6 +88,7 @@ class ModelAgent:
     def _begin(self, observation: Observation) -> None:
         self._opening = opening(self._briefing.task, observation)
         self._abilities = self._described()
+        self._room = Room(self._options.context or self._abilities.context, self._provider.reply_tokens)
         told = scratchpad.INSTRUCTIONS
         if self._options.reasoning == "scratchpad" and told not in self._briefing.system:
             self._briefing = replace(self._briefing, system=f"{self._briefing.system}\n\n{told}")
@@ -152,13 +155,27 @@ class ModelAgent:
 
     def _ask(self) -> Reply:
         while True:
-            request = self._conversation.request()
+            request = self._fitting()
             try:
                 reply = self._call(lambda: self._provider.reply(request))  # noqa: B023 - called in this round
             except self._provider.errors as error:
                 self._adapt(error)
             else:
+                self._room.heard(request, read_usage(reply.usage))
                 return scratchpad.separated(reply) if self._options.reasoning == "scratchpad" else reply
+
+    def _fitting(self) -> dict[str, Any]:
+        """The next request, as far as it can be seen to fit the model's context: with a shorter reply where that helps,
+        without old turns where they may be left out."""
+        while True:
+            request = self._conversation.request()
+            left = self._room.for_reply(request, lambda: self._provider.count(request))  # noqa: B023 - as above
+            if left is None:
+                return request
+            if left >= self._room.least:
+                return request | {"max_tokens": left}
+            if not self._conversation.shrink():
+                raise AgentStop("context_exhausted", f"{max(0, left)} tokens of the context are left for a reply")
 
     def _adapt(self, error: Exception) -> None:
         """Changes what the server could not take, so that it can be asked again; raises where nothing helps."""

@@ -31,8 +31,16 @@ class Provider(Protocol):
     def dialogue(self, briefing: Briefing) -> Dialogue:
         """A conversation with native tool calling."""
 
+    @property
+    def reply_tokens(self) -> int:
+        """What one reply may take at most, once `describe` was called."""
+
+    def count(self, request: Mapping[str, Any]) -> int | None:
+        """The tokens of the prompt that `request` is, counted by the server; None if it does not do that. One request,
+        which may fail without harm."""
+
     def reply(self, request: Mapping[str, Any]) -> Reply:
-        """The model's whole turn; one request."""
+        """The model's whole turn; one request. A request may bound its own reply by `max_tokens`."""
 
     def read_fault(self, error: BaseException) -> Fault | None:
         """The fault that `error` stands for; None if it is none of the provider's."""

@@ -27,7 +27,8 @@ def provider(one_provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Provide
         monkeypatch.delenv(name, raising=False)
     one_provider.clear()
     one_provider.described.clear()
-    one_provider.description = None
+    one_provider.description = one_provider.counting = None
+    one_provider.counted.clear()
     return one_provider
 
 

@@ -37,6 +37,9 @@ class Provider:
     described: list[str] = field(default_factory=list)
     """Paths under /v1/models that were asked for."""
     description: Answer | None = None
+    counted: list[dict[str, Any]] = field(default_factory=list)
+    """Bodies that it was asked to count the tokens of; `counting` answers, a server without it does not know them."""
+    counting: Answer | None = None
     scripts: dict[str, deque[Answer]] = field(default_factory=dict)
     """Answers of their own for base URLs that end with a name: `url/NAME`."""
     default: Answer | None = None
@@ -65,6 +68,10 @@ def serving() -> Iterator[Provider]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if self.path.endswith("/count_tokens"):
+                provider.counted.append(body)
+                (provider.counting or status(404, kind="not_found_error"))(self)
+                return
             provider.requests.append(Received(self.path, dict(self.headers.items()), body))
             answers = provider.scripts.get(self.path.split("/")[1], provider.answers)
             self.received = body
@@ -180,6 +187,11 @@ def described(**fields: Any) -> Answer:
     """What /v1/models/MODEL answers with."""
     base = {"id": MODEL, "type": "model", "display_name": "Served", "created_at": "2026-01-01T00:00:00Z"}
     return lambda handler: _respond(handler, 200, json.dumps(base | {"lifecycle": "active"} | fields).encode(), {})
+
+
+def counts(tokens: object) -> Answer:
+    """What /v1/messages/count_tokens answers with."""
+    return plain(json.dumps({"input_tokens": tokens}).encode(), "application/json")
 
 
 def chats(message: Mapping[str, Any], finish: str | None = None, **more: Any) -> Answer:

@@ -80,4 +80,5 @@ class Seat:
 
     @property
     def recorded_waits(self) -> list[Wait]:
-        return [event for event in self.recorded if isinstance(event, Wait)]
+        """For the provider, not for a place among the requests: a busy machine makes those."""
+        return [event for event in self.recorded if isinstance(event, Wait) and event.attempt]
