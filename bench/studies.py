@@ -7,7 +7,8 @@
 `truth`: simulated agents of known propensity, clustered by world, through plan, runner, logs, rules and tables; counts
 how often intervals hold the truth and how often the primary test rejects, and what the naive interval does on the same
 data. `kills`: a scripted study in bubblewrap, undisturbed, killed by SIGKILL at random and resumed, in shards, and
-over two nodes of Ray: the same tables, byte for byte. `scale`: wall time, processor time and memory by episodes at once.
+over two nodes of Ray: the same tables, byte for byte. `scale`: wall time, processor time and memory by episodes at
+once, beside Inspect AI on the same work where it is installed (its `local` sandbox and mock model: no containers).
 """
 
 import argparse
@@ -200,7 +201,7 @@ def kills(options: argparse.Namespace) -> None:
         file = write_study(folder, "script/honest, script/deletes-weights", worlds, options.epochs)
         print(f"{worlds * options.epochs * 8} episodes")
         expected = tables_of(finished(folder, file, "undisturbed"))
-        print("killed:", same(expected, tables_of(killed(folder, file, options.kills))))
+        print("killed:", same(expected, tables_of(killed(folder, file, options.kills, worlds * options.epochs * 8))))
         print("shards:", same(expected, tables_of(sharded(folder, file, options.shards))))
         print("ray:", same(expected, tables_of(clustered(folder, file))))
 
@@ -221,14 +222,15 @@ def finished(folder: Path, file: Path, name: str) -> Path:
     return next((folder / name).glob("*/run.json")).parent
 
 
-def killed(folder: Path, file: Path, times: int) -> Path:
+def killed(folder: Path, file: Path, times: int, episodes: int) -> Path:
+    """At random moments of its progress, each a little after the so many-th log has been begun."""
     draw, began = random.Random(8), time.monotonic()
     process = study(folder, "run", file.name, *RUN, "--log-dir", "killed")
-    for number in range(times):
-        while not list((folder / "killed").glob("*/episodes/*.jsonl")):
-            time.sleep(0.2)
-        time.sleep(2 + draw.random() * 20)
-        assert process.poll() is None, "it ended before it could be killed: take more episodes"
+    for number, logs in enumerate(sorted(draw.sample(range(1, episodes), times))):
+        while len(list((folder / "killed").glob("*/episodes/*.jsonl"))) < logs + number:  # each kill cuts some short
+            assert process.poll() is None, "it ended before it could be killed: take more episodes"
+            time.sleep(0.1)
+        time.sleep(draw.random())
         process.send_signal(signal.SIGKILL)
         process.wait()
         run = next((folder / "killed").glob("*/run.json")).parent
