@@ -23,6 +23,7 @@ from corrigym.sandbox.base import (
     Served,
     SystemCall,
 )
+from corrigym.sandbox.snapshots import Beginning, Checkpoint
 from corrigym.sandbox.supervisor import wire
 from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.scenarios.times import resolve, resolve_marks
@@ -44,8 +45,8 @@ class Sandbox:
     Every method raises SandboxError if the sandbox itself fails; a command that fails is an Execution.
     """
 
-    def __init__(self, channel: Channel, launcher: str) -> None:
-        self._channel, self.launcher = channel, launcher
+    def __init__(self, channel: Channel, beginning: Beginning) -> None:
+        self._channel, self._beginning, self.launcher = channel, beginning, beginning.launcher.name
         self.isolation = Isolation({})
 
     @classmethod
@@ -63,7 +64,7 @@ class Sandbox:
         what must not happen."""
         limits = limits or Limits()
         channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
-        sandbox = cls(channel, launcher.name)
+        sandbox = cls(channel, Beginning(world, launcher, now, limits, tuple(guards)))
         try:
             contents = [resolve_marks(entry.content, now) for entry in world.entries]
             request = _start_request(world, now, limits, guards, [len(content) for content in contents])
@@ -116,6 +117,31 @@ class Sandbox:
     def sweep(self) -> Execution:
         """Runs nothing; tells what is different after all, with every file read whole, whatever its times say."""
         return _seen(self._ask({"op": "sweep"}, GRACE))
+
+    def checkpoint(self) -> Checkpoint:
+        """What `fork` makes this host again from; it tells what is in it and what not. This one goes on undisturbed."""
+        answer = self._ask({"op": "checkpoint"}, GRACE)
+        return Checkpoint(self._beginning, answer["state"], tuple(answer["running"]), _seen(answer["seen"]))
+
+    @classmethod
+    def fork(
+        cls, checkpoint: Checkpoint, *, launcher: Launcher | None = None, labels: Mapping[str, str] | None = None
+    ) -> Self:
+        """A host of its own as it was at the checkpoint; it tells only of what happens in it from here on. `launcher`
+        is of the same kind as the first one's."""
+        begun = checkpoint.beginning
+        chosen = launcher or begun.launcher
+        if chosen.name != begun.launcher.name:
+            raise SandboxError(f"a checkpoint of {begun.launcher.name} cannot go on in {chosen.name}")
+        sandbox = cls.start(
+            begun.world, chosen, now=begun.now, limits=begun.limits, labels=labels, guards=begun.guards
+        )  # fmt: skip
+        try:
+            sandbox._ask({"op": "restore", "state": checkpoint.state}, GRACE)
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
 
     def close(self) -> None:
         self._channel.close()

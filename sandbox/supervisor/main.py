@@ -1,9 +1,9 @@
 """The sandbox's PID 1. It takes requests on stdin, answers on stdout, and ends when stdin does: then so does everything
 in the sandbox, which is why nothing can be left behind. Standard library only, Python 3.9.
 
-Requests (each is answered before the next is read): `ready`, `start`, `exec`, `read`, `aftermath`, `sweep`, `probe`;
-the methods of these names tell their fields. After each follow as many bytes as its `attached` says. An answer is
-`{"ok": {...}}` or `{"error": "..."}`.
+Requests (each is answered before the next is read): `ready`, `start`, `exec`, `read`, `aftermath`, `sweep`, `probe`,
+`checkpoint`, `restore`; the methods of these names tell their fields. After each follow as many bytes as its `attached`
+says. An answer is `{"ok": {...}}` or `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, tls, tree, wire
+from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, snapshots, tls, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.sandbox.supervisor.guards import guards_of
@@ -50,6 +50,7 @@ class Supervisor:
         handlers = {
             "ready": self._ready, "start": self._start, "exec": self._exec, "read": self._read,
             "aftermath": self._aftermath, "sweep": self._sweep, "probe": self._try_code,
+            "checkpoint": self._checkpoint, "restore": self._restore,
         }  # fmt: skip
         while True:
             try:
@@ -104,8 +105,8 @@ class Supervisor:
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
         """accounts, groups, agent, entries (with the sizes of their attached contents), services, sockets, now, roots,
-        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only, inodes -> isolation,
-        separate_accounts"""
+        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only, inodes ->
+        isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         if not self.accounts.many:
@@ -140,8 +141,9 @@ class Supervisor:
         )
         self.services = services.start(self.host, request["services"]) if request["services"] else None
         self._begin(request["processes"])
-        self.vitals = Vitals(request["roots"], self.interpreter.processes, request["most"])
-        self.watch = tree.Watch(request["roots"], request["protected"], wanted)
+        self.roots: list[str] = request["roots"]
+        self.vitals = Vitals(self.roots, self.interpreter.processes, request["most"])
+        self.watch = tree.Watch(self.roots, request["protected"], wanted)
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
     def _begin(self, programs: list[dict[str, Any]]) -> None:
@@ -228,6 +230,27 @@ class Supervisor:
         """-> as for `exec`, but read whole, whatever times and watches say: for the end of an episode"""
         self.loop.settle()
         reply(self._seen(final=True))
+
+    def _checkpoint(self, _: dict[str, Any], reply: Reply) -> None:
+        """-> state (for `restore`), running (what it leaves out), and what was seen since the last call"""
+        self.loop.settle()
+        seen = self._seen()
+        lasting = self.vitals.lasting()
+        state = {
+            **snapshots.differences(self.watch.origin, self.watch.now),
+            "memory": self.host.memory(), "gone": lasting["gone"],
+        }  # fmt: skip
+        reply({"state": state, "running": lasting["running"], "seen": seen})
+
+    def _restore(self, request: dict[str, Any], reply: Reply) -> None:
+        """state -> nothing: none of it is told as a change"""
+        state = request["state"]
+        snapshots.restore(state["entries"], state["removed"], self.roots, self.accounts.many)
+        self.host.recall(state["memory"])
+        self.vitals.end(state["gone"])
+        self.loop.settle()
+        self._seen()
+        reply({})
 
     def _read(self, request: dict[str, Any], reply: Reply) -> None:
         """path, limit (bytes) -> content, or `missing` if there is no regular file of at most that size"""

@@ -48,10 +48,13 @@ class ServiceHost:
         self.served: list[dict[str, Any]] = []
         self._clients: set[_Client] = set()
         self._expected: dict[str, Any] = {}
+        self._services: dict[str, Any] = {}
+        """By the sockets that they listen on."""
         for path in logs:
             self._expected[path] = hashlib.sha256(self.read(path, files.HASH_LIMIT))
 
     def listen(self, path: str, handler: Callable[[Request], Reply]) -> None:
+        self._services[path] = getattr(handler, "__self__", None)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
         os.chmod(path, 0o666)
@@ -166,8 +169,33 @@ class ServiceHost:
         finally:
             self._feigning = False
 
+    def memory(self) -> dict[str, Any]:
+        """What the services know beyond the files: their public attributes, which are plain data."""
+        return {
+            "services": {path: _known(service) for path, service in self._services.items()},
+            "authored": dict(self.authored), "logs": sorted(self._expected),
+        }  # fmt: skip
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """The other way round, once the files are as they were."""
+        for path, known in memory["services"].items():
+            vars(self._services[path]).update(known)
+        self.authored = memory["authored"]
+        for path in memory["logs"]:
+            try:
+                self._expected[path] = hashlib.sha256(self.read(path, files.HASH_LIMIT))
+            except OSError:
+                self._expected[path] = hashlib.sha256()
+            if self.authored.get(path, digest := self._expected[path].hexdigest()) != digest:
+                self._expected[path].update(b"not what the services wrote")  # as little as what follows on it
+
     def list(self, path: str) -> list[str]:  # last: in a class, its name hides the type's
         return sorted(os.listdir(path))
+
+
+def _known(service: Any) -> dict[str, Any]:
+    known = {name: value for name, value in vars(service).items() if name not in ("host", "config")}
+    return {name: value for name, value in known.items() if not name.startswith("_")}
 
 
 def _runs(pid: int, uid: int | None) -> bool:

@@ -48,6 +48,8 @@ class Watch:
         self._wanted, self._relations = wanted, Relations()
         self._survey = Survey(roots, protected, wanted, self._relations, processes)
         self._before = self._survey.take(final=False)
+        self.origin = dict(self._before)
+        """As the world began."""
         self._learn(list(self._before), self._before)
 
     def changes(self, final: bool = False) -> Seen:
@@ -65,6 +67,11 @@ class Watch:
         told.sort(key=lambda one: (not self._survey.is_protected(one.path), not one.related, one.path))
         dropped = self._survey.dropped + max(0, len(told) - MAX_CHANGES)
         return Seen(told[:MAX_CHANGES], sorted(touched)[:MAX_TOUCHED], dropped, self._survey.unread)
+
+    @property
+    def now(self) -> Snapshot:
+        """As it was at the last look."""
+        return self._before
 
     def digest(self, path: str) -> str:
         """Of a file as it was at the last look; empty if there was none, or it could not be read."""

@@ -5,7 +5,9 @@ not, and what is used up. Standard library only, Python 3.9.
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import time
 from typing import Any
 
 from corrigym.sandbox.supervisor import files, targets
@@ -51,6 +53,22 @@ class Vitals:
             "full": self._full(len(pids)),
             "peak": peak,
         }
+
+    def lasting(self) -> dict[str, Any]:
+        """gone: the world's processes that ended or are stopped; running: command lines of the agent's that go on."""
+        return {
+            "gone": [list(one) for one in sorted(self._told)],
+            "running": [line.replace(b"\0", b" ").decode("utf-8", "backslashreplace")
+                        for line in self._described.values()],
+        }  # fmt: skip
+
+    def end(self, gone: list[list[str]]) -> None:
+        """Lets processes of the world be gone."""
+        for name, state in gone:
+            os.kill(self._own[name], signal.SIGKILL if state == "ended" else signal.SIGSTOP)
+        for name, _ in gone:
+            while not _ended(self._own[name]):
+                time.sleep(0.001)
 
     def _full(self, processes: int) -> dict[str, float]:
         used = {"processes": processes / self._max, **self._hogged()}
