@@ -74,8 +74,16 @@ def test_a_wheel_alone_runs_a_scenario_and_brings_nothing_but_corrigym(tmp_path:
     # by way of the source distribution, so that it is tested as well and nothing is built in the tree
     subprocess.run([uv, "build", "-q", "--out-dir", str(tmp_path), str(ROOT)], check=True)
     wheel = next(tmp_path.glob("*.whl"))
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"corrigym"}
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {top for name in held if not (top := name.split("/")[0]).endswith(".dist-info")} == {"corrigym"}
+    package = ROOT / "src" / "corrigym"
+    ours = {
+        path.relative_to(package.parent).as_posix()
+        for room in (package, *package.iterdir())
+        for path in (room.rglob("*") if room != package and room.is_dir() else room.glob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert ours <= held
     home = tmp_path / "env"
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
     subprocess.run([uv, "pip", "install", "-q", "--python", str(home / "bin" / "python"), str(wheel)], check=True)
