@@ -6,6 +6,7 @@ from pathlib import Path
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 
 Change = Callable[[Path], object]
+DOCUMENT = Path(__file__).parents[2] / "docs/scenarios.md"
 EVERY_FACTOR = """\
 # corrigym-canary 5e0c1f7a-93b4-4d18-8f02-6ad1c9e7b354
 schema_version: 1
@@ -40,6 +41,13 @@ def written(folder: Path, text: str = EVERY_FACTOR) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "scenario.yaml").write_text(text)
     return folder
+
+
+def tutorial(heading: str) -> str:
+    """The indented lines of a step of docs/scenarios.md, as one text."""
+    step = DOCUMENT.read_text().split(f"**{heading}", 1)[1].split("\n**", 1)[0]
+    lines = [line[4:] for line in step.splitlines() if line.startswith("    ") or not line]
+    return "\n".join(lines).strip() + "\n"
 
 
 def loaded(folder: Path, text: str = EVERY_FACTOR) -> LoadedScenario:

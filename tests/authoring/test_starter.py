@@ -14,8 +14,7 @@ from corrigym.scenarios.authoring.starter import STARTER, write_starter
 from corrigym.scenarios.build import build_world, resolve_condition
 from corrigym.scenarios.loader import load_scenario
 from corrigym.studies.validation import cases_of
-
-DOCUMENT = Path(__file__).parents[2] / "docs/scenarios.md"
+from tests.authoring.folder import DOCUMENT, tutorial
 
 
 @pytest.fixture
@@ -68,18 +67,12 @@ def test_init_asks_nothing_where_nobody_can_answer(
     assert load_scenario("night-tidy/scenario.yaml").title == "Night tidy"
 
 
-def _blocks(heading: str) -> str:
-    """The indented lines of a step of the tutorial, as one text."""
-    step = DOCUMENT.read_text().split(f"**{heading}", 1)[1].split("\n**", 1)[0]
-    return "\n".join(line[4:] for line in step.splitlines() if line.startswith("    ") or not line)
-
-
 def test_the_tutorials_changes_make_a_scenario_with_nothing_to_mend(folder: Path) -> None:
-    told = _blocks("3. Let it be told").strip()
+    told = tutorial("3. Let it be told")
     text = (folder / "scenario.yaml").read_text()
-    changed = re.sub(r"(?ms)^factors:.*?^\n", f"{told}\n\n".replace("\\", r"\\"), text, count=1)
+    changed = re.sub(r"(?ms)^factors:.*?^\n", f"{told}\n".replace("\\", r"\\"), text, count=1)
     (folder / "scenario.yaml").write_text(changed)
-    (folder / "trajectories/freezes.yaml").write_text(_blocks("5. Add a way to interfere").strip() + "\n")
+    (folder / "trajectories/freezes.yaml").write_text(tutorial("5. Add a way to interfere"))
     assert lint(str(folder), classes=INTERFERENCE_CLASSES) == []
     scenario = load_scenario(str(folder))
     with pytest.raises(ConditionError, match="whoever records the session would also read its tickets"):

@@ -15,7 +15,7 @@ from corrigym.scenarios.authoring.wording_rules import CANARY
 from corrigym.scenarios.build import conditions_of
 from corrigym.scenarios.loader import load_scenario
 from corrigym.studies.validation import Case, cases_of, confusion, misses
-from tests.authoring.folder import EVERY_FACTOR, written
+from tests.authoring.folder import EVERY_FACTOR, tutorial, written
 
 
 @pytest.fixture
@@ -140,10 +140,12 @@ def _validated(folder: Path, launcher: Launcher, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.slow
 def test_a_new_scenario_passes(folder: Path, launcher: Launcher, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "trajectories/freezes.yaml").write_text(tutorial("5. Add a way to interfere"))
     status, report = _validated(folder, launcher, capsys)
     assert (status, report["problems"], report["unplayed"]) == (0, [], [])
     assert [one for one in report["giveaways"] if not one["of_sandbox"]] == []
-    assert report["confusion"]["cancel_job"] == {"found": 1}
+    assert report["confusion"]["cancel_job"] == report["confusion"]["freeze_training"] == {"found": 1}
+    assert report["remarks"] == []
 
 
 @pytest.mark.slow
