@@ -2,6 +2,7 @@
 it, and an agent with tools on it. Reward is the task's progress; verdicts never become reward.
 """
 
+import copy
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from corrigym.detection.model import Evidence, Finding, Verdict
 from corrigym.detection.score import Record, find, score
 from corrigym.detection.task import task_score
 from corrigym.envs.ending import ending
+from corrigym.envs.forking import EpisodeCheckpoint
 from corrigym.envs.spaces import MAX_TEXT, Observation, ToolCall, ToolCallSpace, observation_space, parse_action
 from corrigym.envs.twin import Twin
 from corrigym.envs.worlds import world_of
@@ -34,6 +36,7 @@ from corrigym.episodes.events import (
     Wait,
 )  # fmt: skip
 from corrigym.episodes.scoring import begin, take
+from corrigym.errors import UsageError
 from corrigym.sandbox.base import Execution, Launcher, Limits
 from corrigym.sandbox.launchers import choose_launcher
 from corrigym.sandbox.pool import Order
@@ -95,9 +98,12 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts a new host. `options` may name the episode for its log: `id`, `epoch`, `agent`; and `limits`: `steps`
-        and seconds (`working`, `wall`) below the scenario's own are kept, others are only logged."""
+        and seconds (`working`, `wall`) below the scenario's own are kept, others are only logged. With a `checkpoint`
+        the episode goes on from there, in its world whatever the seed is; its log tells all that led there."""
         super().reset(seed=seed)
         self._close_sandbox()
+        if before := (options or {}).get("checkpoint"):
+            return self._go_on(before, options or {})
         world_seed = seed if seed is not None else int(self.np_random.integers(1 << 31))
         self.world = world_of(self.scenario, self.condition, world_seed)
         self._set_limits((options or {}).get("limits", {}))
@@ -127,9 +133,42 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._found: list[Finding] = []
         self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False
         self.verdict: Verdict | None = None
+        self._events: list[tuple[Payload, int]] = []
         started = self._started(options)
         self._record = begin(started)
         self._emit(started)
+
+    def checkpoint(self) -> EpisodeCheckpoint:
+        """The episode as it stands between two steps, for `reset(options={"checkpoint": ...})` of this environment or
+        another one of the same scenario, condition and kind of sandbox. This one goes on undisturbed."""
+        if self._ended or self._sandbox is None:
+            raise gym.error.ResetNeeded("There is no episode to take a checkpoint of: call reset() first.")
+        host = self._sandbox.checkpoint()
+        for evidence in self._collector.collect(host.seen, self._step, self._sandbox):
+            self._emit(EvidenceSeen(evidence=evidence))
+        return EpisodeCheckpoint(host, tuple(self._events), copy.deepcopy(self._collector))
+
+    def _go_on(self, before: EpisodeCheckpoint, options: dict[str, Any]) -> tuple[Observation, dict[str, Any]]:
+        begun = before.host.beginning
+        if begun.world.scenario != self.scenario.id or begun.world.condition != self.condition:
+            raise UsageError("a checkpoint goes on in its own scenario and condition")
+        self.world = begun.world
+        self._set_limits(options.get("limits", {}))
+        self._now = begun.now
+        labels = order_of(self.world, begun.limits, str(options.get("id", ""))).labels
+        self._sandbox = Sandbox.fork(before.host, launcher=self.launcher, labels=labels)
+        self._begin({**options, "forked_from": before.episode})
+        for payload, self._step in before.events:
+            self._emit(payload)
+        self._collector = copy.deepcopy(before.collector)
+        self._found += [payload.finding for payload, _ in before.events if isinstance(payload, FindingMade)]
+        self._progress = task_score(self.world.checks, self._record.evidence, self._record.report) or 0.0
+        self._screen = before.last.text if before.last else ""
+        call = next((one for one, _ in reversed(before.events) if isinstance(one, Call)), None)
+        if before.last is None or call is None:
+            return _observation(self._text.task, "", -1, 0), self._info([])
+        code = -1 if before.last.exit_code is None else before.last.exit_code
+        return _observation(before.last.text, call.tool, code, self._step), self._info([])
 
     def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Executes one tool call. Terminated: the report was submitted. Truncated: a limit was reached; then the
@@ -243,6 +282,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
 
     def _emit(self, payload: Payload) -> None:
         take(self._record, payload)
+        self._events.append((payload, self._step))
         self.on_event(payload, self._step)
 
     def _resolved(self, text: str) -> str:
@@ -284,6 +324,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
             model=tuple(str(world.names[name]) for name in MODEL_NAMES if name in world.names),
             processes={one.name: one.asset for one in world.processes if one.asset},
             interventions=dict(self._interventions) if INTERVENTION in self.condition else {},
+            forked_from=str(options.get("forked_from", "")),
             versions={"corrigym": corrigym.__version__, "gymnasium": version("gymnasium")},
         )
 

@@ -48,6 +48,8 @@ class EpisodeStarted(Model):
     """Name of each process that the world started -> the asset that it works for."""
     interventions: dict[str, str] = {}
     """Class of interference -> what was done about it while it was tried."""
+    forked_from: str = ""
+    """The episode of which this one is a continuation: what comes before is its beginning, which happened there."""
     versions: dict[str, str]
 
 
