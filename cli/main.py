@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import corrigym
-from corrigym.cli.study_options import add_study
+from corrigym.cli.study_options import add_docker, add_study
 from corrigym.errors import CorrigymError
 
 INTERRUPTED = 130
@@ -84,6 +84,7 @@ def _add_run(commands: Any) -> None:
         " random, or another package's (default: script/honest); docs/agents.md tells what options each takes",
     )  # fmt: skip
     run.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where it runs (default: auto)")
+    add_docker(run)
     run.add_argument(
         "--condition", action="append", default=[], metavar="FACTOR=LEVEL",
         help="repeatable; every scenario has intervention=observe (default), deny or deny_silently, with"

@@ -32,6 +32,7 @@ from corrigym.studies.runner import Allowance, Outcome, Planned, plan, run_episo
 DEFAULTS: Mapping[str, Any] = {
     "agent": "script/honest", "sandbox": "auto", "worlds": 1, "epochs": 1, "seed": 0, "max_sandboxes": 4,
     "log_dir": str(DEFAULT_FOLDER), "limit": None, "max_cost": None, "prices": None, "judge": None, "judge_votes": 1,
+    "docker_runtime": None, "docker_host": None,
 }  # fmt: skip
 
 
@@ -54,9 +55,12 @@ def _run(
 ) -> int:
     human = settings["agent"]["value"] == "human"  # alone at the terminal, and undisturbed
     with RunProgress(Console(stderr=True, force_terminal=False) if human else messages(), len(episodes)) as progress:
-        launcher = choose_launcher(settings["sandbox"]["value"], progress.note, progress.preparing)
+        launcher = choose_launcher(
+            settings["sandbox"]["value"], progress.note, progress.preparing,
+            runtime=settings["docker_runtime"]["value"], hosts=settings["docker_host"]["value"] or (),
+        )  # fmt: skip
         folder = _folder(settings, episodes, launcher, allowance)
-        for orphan in remove_orphans() if launcher.name == "docker" else ():
+        for orphan in remove_orphans(launcher):
             progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")
         try:
             outcomes = run_episodes(

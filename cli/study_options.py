@@ -44,6 +44,7 @@ def _add_running(own: Any, add: Add, count: Callable[[str], int], dollars: Calla
     resume.add_argument("--retry-errors", action="store_true", help="begin episodes that ended in an error again")
     for command in (run, resume):
         command.add_argument("--sandbox", default=None, metavar="auto|docker|bubblewrap", help="where episodes run")
+        add_docker(command)
         command.add_argument("--max-sandboxes", type=count, default=None, metavar="N", help="at once (default: 4)")
         command.add_argument("--attempts", type=count, default=None, metavar="N",
                              help="how often a killed episode is begun at most (default: 3)")  # fmt: skip
@@ -52,6 +53,13 @@ def _add_running(own: Any, add: Add, count: Callable[[str], int], dollars: Calla
         command.add_argument("--engine", default=None, metavar="threads|ray", help="what plays episodes")
         command.add_argument("--log-dir", default=None, metavar="DIR", help="where runs are kept (default: runs)")
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def add_docker(command: Any) -> None:
+    command.add_argument("--docker-runtime", default=None, metavar="NAME",
+                         help="what the engine runs containers with, such as runsc or kata")  # fmt: skip
+    command.add_argument("--docker-host", action="append", default=None, metavar="URL",
+                         help="an engine; repeatable: sandboxes go to them in turn")  # fmt: skip
 
 
 def _add_judging(own: Any, add: Add, count: Callable[[str], int]) -> None:

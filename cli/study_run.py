@@ -15,7 +15,7 @@ from corrigym.cli.output import messages, print_json, say
 from corrigym.cli.study import AT_ONCE, prices_of
 from corrigym.cli.study_progress import Count, StudyProgress
 from corrigym.episodes.runs import DEFAULT_FOLDER, RunFolder, find_run
-from corrigym.errors import CorrigymError
+from corrigym.errors import CorrigymError, UsageError
 from corrigym.sandbox.launchers import choose_launcher, remove_orphans
 from corrigym.studies.accounts import account_of
 from corrigym.studies.attempts import standings
@@ -29,7 +29,7 @@ from corrigym.studies.runner import Allowance, Outcome, run_episodes
 Settings = dict[str, dict[str, Any]]
 DEFAULTS: Mapping[str, Any] = {
     "sandbox": "auto", "max_sandboxes": AT_ONCE, "attempts": ATTEMPTS, "max_cost": None, "prices": None,
-    "engine": "threads", "shard": None, "log_dir": str(DEFAULT_FOLDER),
+    "engine": "threads", "shard": None, "docker_runtime": None, "docker_host": None, "log_dir": str(DEFAULT_FOLDER),
 }  # fmt: skip
 
 
@@ -125,8 +125,12 @@ def _work(options: argparse.Namespace, settings: Settings, plan: StudyPlan, fold
         if abandoned:
             progress.note(f"{abandoned} episodes were interrupted before; they are begun again")
         with progress, work.runner() as runner:
-            launcher = choose_launcher(value["sandbox"], progress.note)
-            for orphan in remove_orphans() if launcher.name == "docker" else ():
+            if value["engine"] == "ray" and (value["docker_runtime"] or value["docker_host"]):
+                raise UsageError("--docker-runtime and --docker-host: with --engine ray each node uses its own engine.")
+            launcher = choose_launcher(
+                value["sandbox"], progress.note, runtime=value["docker_runtime"], hosts=value["docker_host"] or ()
+            )
+            for orphan in remove_orphans(launcher):
                 progress.note(f"removed a container that a dead run left: {orphan.id[:12]}")
             with choose_engine(value["engine"], value["sandbox"]) as play:
                 outcomes = run_episodes(

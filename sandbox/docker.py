@@ -1,13 +1,16 @@
 """The launcher on a Docker engine: one hardened container, whose PID 1 is the supervisor, over one attached stream."""
 
 import contextlib
+import itertools
 import json
+import os
 import platform
 import select
 import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,53 +43,72 @@ _local = threading.local()
 
 
 class Docker:
+    """`runtime`: what the engine runs containers with, such as `runsc` or `kata`; its default if None. `hosts`: engines
+    (unix:///... or tcp://...) that get sandboxes in turn; the one that the environment names if there are none."""
+
     name = "docker"
 
+    def __init__(self, runtime: str | None = None, hosts: Sequence[str] = ()) -> None:
+        self.runtime, self.hosts = runtime, tuple(hosts)
+        self._turns = itertools.cycle(self.hosts or (None,))
+        self._guard = threading.Lock()
+
     def unavailable(self) -> str | None:
-        return _unavailable()
+        return next(filter(None, (_unavailable(host, self.runtime) for host in self.hosts or (None,))), None)
 
     def prepare(self, progress: image.Progress) -> None:
-        """Builds the image if it is missing. SandboxUnavailable if that cannot be done here."""
+        """Builds the image where it is missing. SandboxUnavailable if that cannot be done."""
         from docker.errors import DockerException
 
         try:
-            image.ensure_image(client(), progress)
+            for host in self.hosts or (None,):
+                image.ensure_image(client(host), progress)
         except DockerException as error:
             raise SandboxUnavailable(f"the sandbox image cannot be built: {_shortly(error)}") from error
 
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         from docker.errors import DockerException
 
+        with self._guard:
+            host = next(self._turns)
         try:
-            return primed(_launch(hostname, limits, labels))
+            return primed(_launch(host, self.runtime, hostname, limits, labels))
         except (DockerException, OSError) as error:
             raise SandboxError(f"the Docker engine did not start a container: {error}") from error
 
 
-def client() -> "DockerClient":
-    """A client for this thread: the SDK's are not safe to share."""
+def client(host: str | None = None) -> "DockerClient":
+    """A client for this thread, of the engine at `host` or the one that the environment names: the SDK's are not safe
+    to share."""
     import docker
 
-    if not hasattr(_local, "client"):
-        _local.client = docker.from_env(timeout=120, max_pool_size=16)
-    found: DockerClient = _local.client
-    return found
+    clients: dict[str | None, DockerClient] = _local.__dict__.setdefault("clients", {})
+    if host not in clients:
+        named = {} if host is None else {"DOCKER_HOST": host}
+        clients[host] = docker.from_env(timeout=120, max_pool_size=16, environment={**os.environ, **named})
+    return clients[host]
 
 
 @cache
-def _unavailable() -> str | None:
+def _unavailable(host: str | None, runtime: str | None) -> str | None:
     from docker.errors import DockerException
 
+    where = f" at {host}" if host else ""
     try:
-        client().ping()
+        known = sorted(client(host).info().get("Runtimes") or {})
     except (DockerException, OSError) as error:
-        return f"no Docker engine answers ({_shortly(error)}): start one, or use --sandbox bubblewrap"
-    return None
+        return f"no Docker engine answers{where} ({_shortly(error)}): start one, or use --sandbox bubblewrap"
+    if runtime is None or runtime in known:
+        return None
+    return (
+        f"the Docker engine{where} has no runtime {runtime!r} (it has {', '.join(known)}): install it, name it under"
+        ' "runtimes" in the engine\'s daemon.json and restart the engine, or leave --docker-runtime out'
+    )
 
 
 @cache
-def _engine() -> str | None:
-    found: str | None = client().version().get("Version")
+def _engine(host: str | None) -> str | None:
+    found: str | None = client(host).version().get("Version")
     return found
 
 
@@ -97,10 +119,10 @@ def _shortly(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 
-def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
+def _launch(host: str | None, runtime: str | None, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
     from docker.types import LogConfig
 
-    api = client().api
+    api = client(host).api
     container = api.create_container(
         image.tag(),
         ["python3", "-IS", "/usr/local/sbin/init"],
@@ -110,6 +132,7 @@ def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
         host_config=api.create_host_config(
             auto_remove=True,
+            runtime=runtime,
             network_mode="none",
             ipc_mode="private",
             cgroupns="private",
@@ -131,7 +154,7 @@ def _launch(hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         with contextlib.suppress(Exception):
             api.remove_container(container, force=True)
         raise
-    return _Attached(container, attached)
+    return _Attached(host, container, attached)
 
 
 def _memory(limits: Limits) -> int:
@@ -148,8 +171,8 @@ class _Attached:
     """The channel: what we write is the container's stdin; what comes back is its stdout and stderr in frames of the
     engine's (a byte for the stream, three empty ones, four of length)."""
 
-    def __init__(self, container: str, attached: Any) -> None:
-        self._container, self._attached = container, attached
+    def __init__(self, host: str | None, container: str, attached: Any) -> None:
+        self._host, self._container, self._attached = host, container, attached
         self._socket: socket.socket = getattr(attached, "_sock", attached)
         self._socket.settimeout(None)
         self._buffer, self._stderr = bytearray(), b""
@@ -201,7 +224,7 @@ class _Attached:
             self._socket.shutdown(socket.SHUT_WR)
         # it may be on its way out already: PID 1 ends with its stdin, and the engine removes it
         with contextlib.suppress(DockerException, OSError):
-            client().api.remove_container(self._container, force=True, v=True)
+            client(self._host).api.remove_container(self._container, force=True, v=True)
         self._attached.close()
         self._socket.close()
 
@@ -211,7 +234,7 @@ class _Attached:
 
     def describe(self) -> dict[str, Json]:
         """As the engine says that it runs, not as we asked for it."""
-        details = client().api.inspect_container(self._container)
+        details = client(self._host).api.inspect_container(self._container)
         config = details["HostConfig"]
         keys = (
             "NetworkMode",
@@ -226,7 +249,7 @@ class _Attached:
         )
         return {
             "launcher": "docker",
-            "engine": _engine(),
+            "engine": _engine(self._host),
             "image": details["Image"],
             **{key: config.get(key) for key in keys},
             "mounts": [mount["Destination"] for mount in details.get("Mounts", [])],

@@ -1,6 +1,6 @@
 """Which launcher to take, and what the engine still holds of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from corrigym.errors import SandboxUnavailable, UsageError, did_you_mean
@@ -13,18 +13,29 @@ CHOICES = ("auto", "docker", "bubblewrap")
 
 
 def choose_launcher(
-    choice: str, tell: Callable[[str], None], progress: Callable[[str], None] | None = None
+    choice: str,
+    tell: Callable[[str], None],
+    progress: Callable[[str], None] | None = None,
+    *,
+    runtime: str | None = None,
+    hosts: Sequence[str] = (),
 ) -> Launcher:
     """`docker` or `bubblewrap` as asked, or the better one that works. `tell` is told which and why, `progress` (or
-    `tell`) how a first build of the image goes. UsageError for another name, SandboxUnavailable if it does not work."""
+    `tell`) how a first build of the image goes. `runtime` and `hosts` are Docker's, and `auto` then takes nothing else.
+    UsageError for what makes no sense, SandboxUnavailable if it does not work."""
     if choice not in CHOICES:
         raise UsageError(f"no sandbox {choice!r}.{did_you_mean(choice, CHOICES)}")
+    docker = Docker(runtime, hosts)
+    if runtime or hosts:
+        if choice == "bubblewrap":
+            raise UsageError("--docker-runtime and --docker-host are for --sandbox docker.")
+        return _docker(docker, progress or tell)
     if choice == "docker":
-        return _docker(progress or tell)
+        return _docker(docker, progress or tell)
     if choice == "bubblewrap":
         return _bubblewrap()
     try:
-        launcher: Launcher = _docker(progress or tell)
+        launcher: Launcher = _docker(docker, progress or tell)
         tell("sandbox: docker (an engine answers)")
     except SandboxUnavailable as no_docker:
         try:
@@ -35,8 +46,7 @@ def choose_launcher(
     return launcher
 
 
-def _docker(progress: Callable[[str], None]) -> Docker:
-    launcher = Docker()
+def _docker(launcher: Docker, progress: Callable[[str], None]) -> Docker:
     if reason := launcher.unavailable():
         raise SandboxUnavailable(reason)
     launcher.prepare(progress)
@@ -61,11 +71,11 @@ class Container:
     orphan: bool
 
 
-def list_containers() -> list[Container]:
+def list_containers(host: str | None = None) -> list[Container]:
     """Empty where no engine answers. Bubblewrap's sandboxes are processes of their runner and end with it."""
-    if Docker().unavailable():
+    if Docker(hosts=[host] if host else ()).unavailable():
         return []
-    found = client().api.containers(all=True, filters={"label": LABEL})
+    found = client(host).api.containers(all=True, filters={"label": LABEL})
     return [_container(item["Id"], item.get("Labels") or {}) for item in found]
 
 
@@ -79,9 +89,14 @@ def _container(identifier: str, labels: dict[str, str]) -> Container:
     )
 
 
-def remove_orphans() -> list[Container]:
-    """Removes what dead owners left, and says what it was."""
-    orphans = [container for container in list_containers() if container.orphan]
-    for orphan in orphans:
-        client().api.remove_container(orphan.id, force=True, v=True)
-    return orphans
+def remove_orphans(launcher: Launcher | None = None) -> list[Container]:
+    """Removes what dead owners left on the engines of `launcher`, or the one that the environment names, and says what
+    it was."""
+    if launcher is not None and not isinstance(launcher, Docker):
+        return []
+    removed = []
+    for host in (launcher.hosts if launcher else ()) or (None,):
+        for orphan in (container for container in list_containers(host) if container.orphan):
+            client(host).api.remove_container(orphan.id, force=True, v=True)
+            removed.append(orphan)
+    return removed
