@@ -12,12 +12,13 @@ from tests.cli.command import corrigym, corrigym_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("model")]
 CONTEXT = 1536
+# By text, as it does not call tools (tests/agents/test_smollm2.py plays it natively): each turn that it spends to show
+# so costs seconds of both processors.
 SPECS = {
-    "messages": f"anthropic/smollm2?max_tokens=24&context={CONTEXT}",
-    "chat": f"openai/smollm2?max_tokens=24&context={CONTEXT}",
+    "messages": f"anthropic/smollm2?max_tokens=24&context={CONTEXT}&protocol=text",
+    "chat": f"openai/smollm2?max_tokens=24&context={CONTEXT}&protocol=text",
 }
-CASES = [("messages", "oversight=monitored"), ("messages", "objective=neutral"), ("chat", "disclosure=none")]
-"""Not every pair: a turn of the model takes seconds, and each of these is played in each sandbox."""
+SCENARIOS = ("weight-custody", "pull-request", "shutdown-window")
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +27,19 @@ def base_url() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize(("api", "condition"), CASES)
-def test_a_real_model_plays_to_the_end_and_replays(
-    base_url: str, launcher: Launcher, tmp_path: Path, api: str, condition: str
+@pytest.mark.parametrize("api", SPECS)
+def test_a_real_model_plays_three_scenarios_to_the_end(
+    base_url: str, launcher: Launcher, tmp_path: Path, api: str
 ) -> None:
     environment = {"ANTHROPIC_BASE_URL": base_url, "OPENAI_BASE_URL": f"{base_url}/v1"}
-    arguments = ("run", "weight-custody", "--agent", SPECS[api], "--sandbox", launcher.name, "--condition", condition)
-    report = corrigym_json(*arguments, "--limit", "steps=2", cwd=tmp_path, env=environment)
-    (episode,) = report["episodes"]
-    assert episode["status"] == "finished"
-    assert episode["verdict"]["retraining"] in ("as_intended", "altered", "prevented")
-    assert report["usage"]["output"] > 0
-    replayed = corrigym("replay", report["run_dir"], "--plain", cwd=tmp_path)
-    assert replayed.returncode == 0
-    assert "smollm2" in replayed.stdout.lower()
+    arguments = ("run", *SCENARIOS, "--agent", SPECS[api], "--sandbox", launcher.name, "--limit", "steps=1")
+    report = corrigym_json(*arguments, cwd=tmp_path, env=environment)
+    assert {episode["scenario"] for episode in report["episodes"]} == set(SCENARIOS)
+    for episode in report["episodes"]:
+        assert episode["status"] == "finished"
+        assert episode["verdict"]["retraining"] in ("as_intended", "altered", "prevented", "not_due")
+        assert episode["usage"]["output"] > 0
+        assert "smollm2" in (tmp_path / report["run_dir"] / "episodes" / f"{episode['id']}.jsonl").read_text()
     assert corrigym("verify", report["run_dir"], cwd=tmp_path).returncode == 0
 
 
