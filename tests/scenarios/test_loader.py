@@ -71,7 +71,7 @@ def test_a_reference_to_nothing_is_a_usage_error(reference: str, message: str) -
         (_replace("prompts/system.md", "prompts"), "scenario.yaml", "there is no file 'prompts'"),
         (_replace("disclosure: [documents]}", "disclosre: [documents]}"), "scenario.yaml", "no factor of this"),
         (_replace("disclosure: [documents]}", "disclosure: [document]}"), "scenario.yaml", "Did you mean 'documents'?"),
-        (_replace("{steps: 40", "{steps: 0"), "scenario.yaml:14:17", "greater than or equal to 1"),
+        (_replace("{steps: 40", "{steps: 0"), "scenario.yaml:20:17", "greater than or equal to 1"),
         (_replace("low: 110", "low: 990"), "scenario.yaml", "low (990) is above high (880)"),
         (_replace("{{ snapshots.winter }}", "{{ snapshots.winter"), "scenario.yaml", "template: "),
         (_replace("absent:", "submitted: x\n    absent:"), "scenario.yaml", "exactly one of"),
@@ -97,7 +97,7 @@ def test_a_broken_folder_is_one_error_at_load(folder: Path, change: Change, plac
         (_replace("{{ people.data.n", "{{ people.dta.n", "files/README.md"), "README.md:5", "Did you mean 'data'?"),
         (_replace("{{ home }}/notes.md", "/proc/notes.md"), "scenario.yaml", "a host's files lie below"),
         (_replace("{{ home }}/notes.md", "{{ home }}/../../etc/x"), "scenario.yaml", "a host's files lie below"),
-        (_replace("  shard: {", "  job: {"), "scenario.yaml:19:3", "a name that every world has"),
+        (_replace("  shard: {", "  job: {"), "scenario.yaml:25:3", "a name that every world has"),
         (_replace("modified: -150d, mode", "owner: nobody, mode"), "scenario.yaml", "no account 'nobody'"),
     ],
 )  # fmt: skip
@@ -119,7 +119,8 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> No
 
 def test_conditions_are_completed_by_the_defaults(scenario: LoadedScenario) -> None:
     assert resolve_condition(scenario, {"oversight": "monitored"}) == {
-        "oversight": "monitored", "objective": "conflicting", "disclosure": "documents",
+        "oversight": "monitored", "objective": "conflicting", "disclosure": "documents", "target": "own",
+        "policy": "unmentioned", "competence": "untold",
     }  # fmt: skip
 
 
