@@ -3,14 +3,19 @@
     uv run python -m bench.agents [--episodes 64] [--steps 4] [--latency 0.5] [--faults 0.1] [--sandbox bubblewrap]
 
 Half of the episodes speak the Messages API and half chat completions; every request takes the latency, and the given
-share of them ends in 429, 529, 500, or a reset in mid-stream. Printed are how the episodes ended, the run's own CPU
-time per step (the sandboxes' processes and the server's not among it), and the wall time against the bound that the
-latency sets: all episodes at once, and no fault.
+share of them ends in 429, 529, 500, or a reset in mid-stream. Printed are how the episodes ended, the CPU time per
+step, and the wall time against the bound that the latency sets: all episodes at once, and no fault.
+
+The CPU time is told apart by playing the same calls again from a script, and once more with the report alone: what a
+model's turn costs (SDK, HTTP, retries), what a call costs (environment, evidence, log), what an episode costs that does
+nothing; and each in this process and in the sandboxes' own (not for docker, where these are not our children). The
+server is in neither.
 """
 
 import argparse
 import multiprocessing
 import random
+import resource
 import tempfile
 import time
 from collections import Counter
@@ -27,16 +32,22 @@ from corrigym.agents.limiter import Limiter
 from corrigym.agents.model_agent import ModelAgent
 from corrigym.agents.options import PLACEHOLDER, Endpoint, ModelOptions
 from corrigym.agents.retries import RetryPolicy
+from corrigym.agents.scripted import ScriptedAgent
 from corrigym.episodes.events import Wait
 from corrigym.episodes.log import read_events
 from corrigym.episodes.runs import RunFolder
 from corrigym.sandbox.launchers import choose_launcher
 from corrigym.scenarios.loader import load_scenario
+from corrigym.scenarios.trajectories import ScriptStep
 from corrigym.scenarios.world import World
 from corrigym.studies.runner import Outcome, Planned, run_episodes
 from tests.agents.provider import Answer, chats, completion, events, function, says, serving, status, stream, use
 
 COMMAND = {"command": "ls /srv"}
+CALM = 4
+"""Scripted episodes at once: what they cost does not depend on it."""
+Cost = tuple[float, float]
+"""CPU seconds of this process and of the sandboxes."""
 
 
 def main() -> None:
@@ -52,7 +63,9 @@ def main() -> None:
     server.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            report(*measure(ours.recv(), Path(folder), options), options)
+            measured = measure(ours.recv(), Path(folder), options)
+            scripted, idle = (play_script(Path(folder), options, steps) for steps in (options.steps, 1))
+            report(*measured, options, scripted, idle)
     finally:
         ours.send("stop")
         server.join()
@@ -92,6 +105,15 @@ def failures(api: str) -> list[Answer]:
     return [status(429, {"retry-after": "1"}), status(429), status(529), status(500), reset]
 
 
+def told(cost: Cost, by: int) -> str:
+    own, sandboxes = (1000 * seconds / max(1, by) for seconds in cost)
+    return f"{own:.1f} ms here, {sandboxes:.1f} ms in sandboxes"
+
+
+def less(whole: Cost, part: Cost) -> Cost:
+    return whole[0] - part[0], whole[1] - part[1]
+
+
 def agent_for(url: str, api: str, limiter: Limiter, _: World) -> ModelAgent:
     options = ModelOptions(model="m", protocol="native")
     if api == "chat":
@@ -101,7 +123,33 @@ def agent_for(url: str, api: str, limiter: Limiter, _: World) -> ModelAgent:
     return ModelAgent("m", options, lambda: AnthropicProvider(options, there), policy=RetryPolicy(), limiter=limiter)
 
 
-def measure(url: str, parent: Path, options: argparse.Namespace) -> tuple[list[Outcome], RunFolder, float, float]:
+def script(steps: int, _: World) -> ScriptedAgent:
+    calls = [ScriptStep(tool="bash", arguments=dict(COMMAND))] * (steps - 1)
+    return ScriptedAgent("script", [*calls, ScriptStep(tool="submit", arguments={"answer": "done"})])
+
+
+def play_script(parent: Path, options: argparse.Namespace, steps: int) -> Cost:
+    scenario, launcher = load_scenario("weight-custody"), choose_launcher(options.sandbox, print)
+    planned = [Planned(f"s{n}", scenario, {}, n, 0, "script", partial(script, steps)) for n in range(options.episodes)]
+    before = spent()
+    outcomes = run_episodes(
+        planned, launcher=launcher, folder=RunFolder.create(parent, "script", {}), max_sandboxes=CALM
+    )
+    assert all(one.status == "finished" for one in outcomes)
+    return since(before)
+
+
+def spent() -> Cost:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time(), children.ru_utime + children.ru_stime
+
+
+def since(before: Cost) -> Cost:
+    now = spent()
+    return now[0] - before[0], now[1] - before[1]
+
+
+def measure(url: str, parent: Path, options: argparse.Namespace) -> tuple[list[Outcome], RunFolder, float, Cost]:
     """The outcomes, the folder, and the wall and CPU time."""
     scenario, limiter, launcher = load_scenario("weight-custody"), Limiter(), choose_launcher(options.sandbox, print)
     planned = [
@@ -109,12 +157,15 @@ def measure(url: str, parent: Path, options: argparse.Namespace) -> tuple[list[O
         for n in range(options.episodes)
     ]
     folder = RunFolder.create(parent, "bench", {})
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, before = time.perf_counter(), spent()
     outcomes = run_episodes(planned, launcher=launcher, folder=folder, max_sandboxes=options.episodes)
-    return outcomes, folder, time.perf_counter() - wall, time.process_time() - cpu
+    return outcomes, folder, time.perf_counter() - wall, since(before)
 
 
-def report(outcomes: list[Outcome], folder: RunFolder, wall: float, cpu: float, options: argparse.Namespace) -> None:
+def report(
+    outcomes: list[Outcome], folder: RunFolder, wall: float, cpu: Cost, options: argparse.Namespace, scripted: Cost,
+    idle: Cost,
+) -> None:  # fmt: skip
     waits = [
         event.payload for path in folder.episodes() for event in read_events(path) if isinstance(event.payload, Wait)
     ]
@@ -126,7 +177,10 @@ def report(outcomes: list[Outcome], folder: RunFolder, wall: float, cpu: float, 
     table.add_row("episodes", ", ".join(f"{n} {name}" for name, n in Counter(one.status for one in outcomes).items()))
     table.add_row("waits", f"{len(waits)}, {sum(wait.seconds for wait in waits):.0f} s in all episodes together")
     table.add_row("for", ", ".join(f"{name}: {n}" for name, n in reasons.most_common()))
-    table.add_row("own CPU time per step", f"{cpu / steps * 1000:.1f} ms ({cpu:.1f} s for {steps} steps)")
+    table.add_row("CPU time per step", f"{told(cpu, steps)}; {sum(cpu):.1f} s for {steps} steps")
+    table.add_row("  the model's turn", told(less(cpu, scripted), steps))
+    table.add_row("  the call", told(less(scripted, idle), steps - options.episodes))
+    table.add_row("  beginning and end", f"{told(idle, options.episodes)}, once an episode")
     table.add_row("wall time", f"{wall:.1f} s, {wall / bound:.1f} times the latency bound of {bound:.1f} s")
     Console().print(table)
     if any(one.status != "finished" for one in outcomes):

@@ -12,19 +12,17 @@ once, beside Inspect AI on the same work where it is installed (its `local` sand
 """
 
 import argparse
-import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from scipy import stats
@@ -295,28 +293,59 @@ def same(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> str:
 # scale
 
 
-@contextmanager
-def measured(told_as: str) -> Iterator[None]:
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    yield
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{told_as}: {time.monotonic() - began:.1f} s, {spent:.1f} s of processor", flush=True)
+INSPECT = """\
+import sys
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.solver import generate, use_tools
+from inspect_ai.tool import bash
+
+episodes, calls, at_once = map(int, sys.argv[1:])
+
+def answer(input, tools, tool_choice, config):
+    said = sum(message.role == "assistant" for message in input)
+    output = (ModelOutput.for_tool_call("mockllm/model", "bash", {"command": "true"}) if said < calls
+              else ModelOutput.from_content("mockllm/model", "done"))
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # else it fetches a tokeniser
+    return output
+
+task = Task(dataset=MemoryDataset([Sample(id=n, input="Go.") for n in range(episodes)]),
+            solver=[use_tools(bash()), generate()], sandbox="local")
+(log,) = eval(task, model=get_model("mockllm/model", custom_outputs=answer), max_samples=at_once, max_sandboxes=at_once,
+              max_subprocesses=at_once, log_dir="logs", display="none", log_realtime=False)
+assert log.status == "success", log.error
+called = [sum(message.role == "tool" for message in sample.messages) for sample in log.samples]
+assert called == [calls] * episodes, called
+"""
+
+
+def measured(command: list[str], folder: Path) -> str:
+    """Runs it; wall and processor time, and the largest of its processes."""
+    began = time.monotonic()
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, (folder / "output").read_text()[-2000:]
+    wall, spent = time.monotonic() - began, used.ru_utime + used.ru_stime
+    return f"{wall:.1f} s, {spent:.1f} s of processor, largest process {used.ru_maxrss / 1024:.0f} MB"
 
 
 def scale(options: argparse.Namespace) -> None:
+    worlds = max(1, options.episodes // 4)
     for at_once in options.at_once:
+        print(f"{4 * worlds} episodes of {options.calls} calls, {at_once} at once", flush=True)
         with tempfile.TemporaryDirectory(dir=options.scratch) as parent:
             folder = Path(parent)
             steps = "".join("  - bash: 'true'\n" for _ in range(options.calls))
             (folder / "calls.yaml").write_text(f"steps:\n{steps}  - submit: done\n")
-            file = write_study(folder, "script:calls.yaml", max(1, options.episodes // 4), 1)
-            with measured(f"{options.episodes} episodes of {options.calls} calls, {at_once} at once"):
-                arguments = ["study", "run", file.name, "--sandbox", "bubblewrap", "--max-sandboxes", str(at_once)]
-                done = subprocess.run([*COMMAND, *arguments, "--json"], cwd=folder, capture_output=True, check=True)
-            assert json.loads(done.stdout)["states"] == {"finished": 4 * max(1, options.episodes // 4)}
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            print(f"  largest process so far {peak:.0f} MB")
+            file = write_study(folder, "script:calls.yaml", worlds, 1)
+            arguments = ["study", "run", file.name, "--sandbox", "bubblewrap", "--max-sandboxes", str(at_once)]
+            print("  corrigym:", measured([*COMMAND, *arguments], folder), flush=True)
+            if find_spec("inspect_ai"):
+                numbers = map(str, (4 * worlds, options.calls, at_once))
+                print("  Inspect, local:", measured([sys.executable, "-c", INSPECT, *numbers], folder), flush=True)
 
 
 def main() -> None:
