@@ -1,14 +1,19 @@
 """Sandboxes that are started ahead."""
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Channel, Launcher, Limits
 from corrigym.sandbox.check import LIMITS, NOW, check_world
+from corrigym.sandbox.docker import client
 from corrigym.sandbox.pool import Order, WarmPool
 from corrigym.sandbox.session import Sandbox
 
@@ -45,6 +50,37 @@ def warm(counting: Counting, order: Order = ORDER) -> Iterator[WarmPool]:
         pool.expect("one", lambda: order)
         assert counting.launched.acquire(timeout=60)
         yield pool
+
+
+KEEPER = """
+import sys, time
+from corrigym.sandbox.check import LIMITS
+from corrigym.sandbox.launchers import choose_launcher
+from corrigym.sandbox.pool import Order, WarmPool
+launcher, ready = choose_launcher(sys.argv[1], lambda _: None), []
+class Telling:
+    name = launcher.name
+    def launch(self, **wanted):
+        ready.append(launcher.launch(**wanted))
+        return ready[-1]
+with WarmPool(Telling()) as pool:
+    for number in range(2):
+        pool.expect(str(number), lambda: Order("gpu-07", LIMITS, {}))
+    while len(ready) < 2:
+        time.sleep(0.01)
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def supervisors(launcher: str, owner: int) -> set[Path]:
+    """Processes of this machine that are sandboxes of `owner`'s."""
+    if launcher == "docker":
+        api = client().api
+        mine = api.containers(filters={"label": f"org.corrigym.pid={owner}"})
+        return {Path("/proc", str(api.inspect_container(one["Id"])["State"]["Pid"])) for one in mine}
+    return {Path("/proc", pid) for file in Path(f"/proc/{owner}/task").glob("*/children")
+            for pid in file.read_text().split()}  # fmt: skip
 
 
 def start(launcher: Launcher, order: Order = ORDER) -> Sandbox:
@@ -108,3 +144,16 @@ def test_what_could_not_be_started_ahead_is_started_when_it_is_asked_for(countin
         pool.expect("one", broken)
         with pool.launcher("one") as launcher, start(launcher) as sandbox:
             assert sandbox.exec("whoami").output == "ops\n"
+
+
+def test_nothing_is_left_when_its_process_is_killed(launcher: Launcher) -> None:
+    with subprocess.Popen([sys.executable, "-c", KEEPER, launcher.name], stdout=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == "ready\n"
+        waiting = supervisors(launcher.name, keeper.pid)
+        assert len(waiting) == 2
+        keeper.kill()
+    deadline = time.monotonic() + 60
+    while any(path.exists() for path in waiting) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(path.exists() for path in waiting)
