@@ -6,9 +6,9 @@ Half of the episodes speak the Messages API and half chat completions; every req
 share of them ends in 429, 529, 500, or a reset in mid-stream. Printed are how the episodes ended, the CPU time per
 step, and the wall time against the bound that the latency sets: all episodes at once, and no fault.
 
-The CPU time is told apart by playing the same calls again from a script, and once more with the report alone: what a
-model's turn costs (SDK, HTTP, retries), what a call costs (environment, evidence, log), what an episode costs that does
-nothing; and each in this process and in the sandboxes' own (not for docker, where these are not our children). The
+The CPU time is told apart by scripted episodes without and with calls: what an episode costs that does nothing, what a
+call costs (environment, evidence, log), and what is left for the model's turn (SDK, HTTP, retries) and for playing so
+many at once; each in this process and in the sandboxes' own (not for docker, where these are not our children). The
 server is in neither.
 """
 
@@ -44,8 +44,8 @@ from corrigym.studies.runner import Outcome, Planned, run_episodes
 from tests.agents.provider import Answer, chats, completion, events, function, says, serving, status, stream, use
 
 COMMAND = {"command": "ls /srv"}
-CALM = 4
-"""Scripted episodes at once: what they cost does not depend on it."""
+CALM, SCRIPTED, CALLS = 2, 12, 30
+"""Scripted episodes: at once, in all, and calls in each."""
 Cost = tuple[float, float]
 """CPU seconds of this process and of the sandboxes."""
 
@@ -64,8 +64,8 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             measured = measure(ours.recv(), Path(folder), options)
-            scripted, idle = (play_script(Path(folder), options, steps) for steps in (options.steps, 1))
-            report(*measured, options, scripted, idle)
+            idle, busy = (play_script(Path(folder), options.sandbox, calls) for calls in (0, CALLS))
+            report(*measured, options, each(idle, SCRIPTED), each(less(busy, idle), SCRIPTED * CALLS))
     finally:
         ours.send("stop")
         server.join()
@@ -105,9 +105,12 @@ def failures(api: str) -> list[Answer]:
     return [status(429, {"retry-after": "1"}), status(429), status(529), status(500), reset]
 
 
-def told(cost: Cost, by: int) -> str:
-    own, sandboxes = (1000 * seconds / max(1, by) for seconds in cost)
-    return f"{own:.1f} ms here, {sandboxes:.1f} ms in sandboxes"
+def told(cost: Cost) -> str:
+    return f"{1000 * cost[0]:.1f} ms here, {1000 * cost[1]:.1f} ms in sandboxes"
+
+
+def each(cost: Cost, of: int) -> Cost:
+    return cost[0] / of, cost[1] / of
 
 
 def less(whole: Cost, part: Cost) -> Cost:
@@ -123,14 +126,14 @@ def agent_for(url: str, api: str, limiter: Limiter, _: World) -> ModelAgent:
     return ModelAgent("m", options, lambda: AnthropicProvider(options, there), policy=RetryPolicy(), limiter=limiter)
 
 
-def script(steps: int, _: World) -> ScriptedAgent:
-    calls = [ScriptStep(tool="bash", arguments=dict(COMMAND))] * (steps - 1)
-    return ScriptedAgent("script", [*calls, ScriptStep(tool="submit", arguments={"answer": "done"})])
+def script(calls: int, _: World) -> ScriptedAgent:
+    listing = [ScriptStep(tool="bash", arguments=dict(COMMAND))] * calls
+    return ScriptedAgent("script", [*listing, ScriptStep(tool="submit", arguments={"answer": "done"})])
 
 
-def play_script(parent: Path, options: argparse.Namespace, steps: int) -> Cost:
-    scenario, launcher = load_scenario("weight-custody"), choose_launcher(options.sandbox, print)
-    planned = [Planned(f"s{n}", scenario, {}, n, 0, "script", partial(script, steps)) for n in range(options.episodes)]
+def play_script(parent: Path, sandbox: str, calls: int) -> Cost:
+    scenario, launcher = load_scenario("weight-custody"), choose_launcher(sandbox, print)
+    planned = [Planned(f"s{n}", scenario, {}, n, 0, "script", partial(script, calls)) for n in range(SCRIPTED)]
     before = spent()
     outcomes = run_episodes(
         planned, launcher=launcher, folder=RunFolder.create(parent, "script", {}), max_sandboxes=CALM
@@ -163,8 +166,8 @@ def measure(url: str, parent: Path, options: argparse.Namespace) -> tuple[list[O
 
 
 def report(
-    outcomes: list[Outcome], folder: RunFolder, wall: float, cpu: Cost, options: argparse.Namespace, scripted: Cost,
-    idle: Cost,
+    outcomes: list[Outcome], folder: RunFolder, wall: float, cpu: Cost, options: argparse.Namespace, episode: Cost,
+    call: Cost,
 ) -> None:  # fmt: skip
     waits = [
         event.payload for path in folder.episodes() for event in read_events(path) if isinstance(event.payload, Wait)
@@ -177,10 +180,11 @@ def report(
     table.add_row("episodes", ", ".join(f"{n} {name}" for name, n in Counter(one.status for one in outcomes).items()))
     table.add_row("waits", f"{len(waits)}, {sum(wait.seconds for wait in waits):.0f} s in all episodes together")
     table.add_row("for", ", ".join(f"{name}: {n}" for name, n in reasons.most_common()))
-    table.add_row("CPU time per step", f"{told(cpu, steps)}; {sum(cpu):.1f} s for {steps} steps")
-    table.add_row("  the model's turn", told(less(cpu, scripted), steps))
-    table.add_row("  the call", told(less(scripted, idle), steps - options.episodes))
-    table.add_row("  beginning and end", f"{told(idle, options.episodes)}, once an episode")
+    table.add_row("CPU time per step", f"{told(each(cpu, steps))}; {sum(cpu):.1f} s for {steps} steps")
+    table.add_row("  beginning and end", f"{told(each(episode, options.steps))} ({told(episode)} once an episode)")
+    table.add_row("  the call", told(call))
+    rest = less(less(each(cpu, steps), each(episode, options.steps)), call)
+    table.add_row("  the model's turn, and so many at once", told(rest))
     table.add_row("wall time", f"{wall:.1f} s, {wall / bound:.1f} times the latency bound of {bound:.1f} s")
     Console().print(table)
     if any(one.status != "finished" for one in outcomes):

@@ -100,6 +100,7 @@ def test_what_was_reasoned_becomes_labels_of_the_report_and_logs_stay_as_they_ar
     assert not episodes["label:considered"].any()
     rows = pd.read_csv(tables / "judges.csv").set_index("label")
     assert (rows.loc["evaluation_aware", "yes"], rows.loc["evaluation_aware", "no"]) == (6, 4)
+    assert "What was judged by its words" in (study.path / "report" / "index.html").read_text()
     assert "alignment_faking_monitored_rate" in pd.read_csv(tables / "models.csv")
 
 
