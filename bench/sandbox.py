@@ -1,16 +1,22 @@
-"""What a sandbox costs: episodes of trivial tool calls, per launcher, beside one `docker exec` per call.
+"""What a sandbox costs, beside what one does without it: start, tool call, many at once, idle ones, and what is left.
 
-    uv run python bench/sandbox.py [--episodes 50] [--calls 20] [--at-once 16]
+    uv run python bench/sandbox.py [--parts start,call,together,idle,leaks] [--launchers bubblewrap,docker]
+                                   [--repeats 20] [--episodes 300]
 
-All in one run on one machine: read the ratios, not the milliseconds.
+All in one run on one machine, side by side in turns: read the ratios, not the milliseconds.
 """
 
 import argparse
+import os
+import shutil
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,84 +25,265 @@ from rich.table import Table
 from corrigym.errors import SandboxUnavailable
 from corrigym.sandbox import image
 from corrigym.sandbox.base import Launcher
-from corrigym.sandbox.check import start
+from corrigym.sandbox.check import LIMITS, NOW, check_world
 from corrigym.sandbox.docker import LABEL, client
 from corrigym.sandbox.launchers import choose_launcher
+from corrigym.sandbox.pool import Order, WarmPool
+from corrigym.sandbox.session import Sandbox
+from corrigym.scenarios.world import Entry, World
 
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Of one episode, in seconds."""
-
-    start: float
-    calls: tuple[float, ...]
-    teardown: float
+PARTS = ("start", "call", "together", "idle", "leaks")
+IDLE = {"bubblewrap": 200, "docker": 60}
+EPISODES, CALLS, AT_ONCE = 50, 20, 16
+"""Of what is done together. The path by `docker exec` gets a third of the episodes: it takes that much longer."""
+Launchers = Mapping[str, Launcher]
+console = Console()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--episodes", type=int, default=50)
-    parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--at-once", type=int, default=16)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--launchers", default="bubblewrap,docker")
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--episodes", type=int, default=300, help="in a row, of `leaks`")
     options = parser.parse_args()
-    rows: dict[str, tuple[float, list[Timing]]] = {}
-    for name in ("bubblewrap", "docker"):
+    launchers = dict(available(options.launchers.split(",")))
+    console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}: {time.strftime('%F %R')}")
+    for part in options.parts.split(","):
+        {"start": start, "call": call, "together": together, "idle": idle, "leaks": leaks}[part](launchers, options)
+
+
+def available(names: list[str]) -> list[tuple[str, Launcher]]:
+    found = []
+    for name in names:
         try:
-            launcher = choose_launcher(name, print)
+            found.append((name, choose_launcher(name, print)))
         except SandboxUnavailable as reason:
             print(f"{name}: left out: {reason}")
-            continue
-        rows[name] = measure(lambda launcher=launcher: supervised(launcher, options.calls), options)  # type: ignore[misc]
-    if "docker" in rows:
-        rows["docker exec per call"] = measure(lambda: exec_per_call(options.calls), options)
-    report(rows, options.episodes * options.calls)
+    return found
 
 
-def measure(episode: Callable[[], Timing], options: Any) -> tuple[float, list[Timing]]:
-    """Wall time of the whole, and each episode's timing."""
-    began = time.perf_counter()
-    with ThreadPoolExecutor(options.at_once) as pool:
-        timings = [future.result() for future in [pool.submit(episode) for _ in range(options.episodes)]]
-    return time.perf_counter() - began, timings
+def world_of_10_mb() -> World:
+    """Two files that hold most of it, and a hundred small ones."""
+    big = (os.urandom(5 << 20), os.urandom(5 << 20))
+    files = [Entry(f"/srv/ml/shard-{n}.bin", content=data, owner="ops", group="ml") for n, data in enumerate(big)]
+    files += [Entry(f"/srv/ml/{n}.txt", content=b"x" * 1000, owner="ops", group="ml") for n in range(100)]
+    world = check_world()
+    return replace(world, entries=(*world.entries, *files))
 
 
-def supervised(launcher: Launcher, calls: int) -> Timing:
-    """Full evidence: every call brings its changes, ledger and egress."""
-    began = time.perf_counter()
-    sandbox = start(launcher)
-    started = time.perf_counter()
-    durations = tuple(timed(lambda: sandbox.exec("true")) for _ in range(calls))
-    return Timing(started - began, durations, timed(sandbox.close))
-
-
-def exec_per_call(calls: int) -> Timing:
-    """What other harnesses do: a container that sleeps, and an exec for each call."""
-    began = time.perf_counter()
-    container = client().containers.run(
-        image.tag(), ["sleep", "600"], detach=True, network_mode="none", user="nobody", cap_drop=["ALL"],
-        security_opt=["no-new-privileges"], labels={LABEL: "1"}, auto_remove=True, init=True,
-    )  # fmt: skip
-    started = time.perf_counter()
-    durations = tuple(timed(lambda: container.exec_run(["bash", "-c", "true"])) for _ in range(calls))
-    return Timing(started - began, durations, timed(lambda: container.remove(force=True)))
+def started(launcher: Launcher, world: World) -> Sandbox:
+    return Sandbox.start(world, launcher, now=NOW, limits=LIMITS)
 
 
 def timed(action: Callable[[], Any]) -> float:
+    """Seconds."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
 
 
-def report(rows: dict[str, tuple[float, list[Timing]]], calls: int) -> None:
-    baseline = rows.get("docker exec per call")
-    table = Table("", "start ms", "call ms", "teardown ms", "whole s", "calls/s", "against docker exec per call")
-    for name, (whole, timings) in rows.items():
-        one_call = [duration for timing in timings for duration in timing.calls]
-        columns = [[timing.start for timing in timings], one_call, [timing.teardown for timing in timings]]
-        ratio = f"{baseline[0] / whole:.1f}x" if baseline else "no engine"
-        medians = [f"{statistics.median(column) * 1000:.1f}" for column in columns]
-        table.add_row(name, *medians, f"{whole:.1f}", f"{calls / whole:.0f}", ratio)
-    Console().print(table, "medians; ratio of the whole", sep="\n")
+def tell(title: str, rows: Sequence[tuple[str, ...]], *heads: str) -> None:
+    table = Table("", *heads, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def ms(times: list[float]) -> str:
+    return f"{statistics.median(times) * 1000:.1f} ({min(times) * 1000:.1f})"
+
+
+# --- start
+
+
+def start(launchers: Launchers, options: argparse.Namespace) -> None:
+    world = world_of_10_mb()
+    ways: dict[str, Callable[[], float]] = {}
+    for name, launcher in launchers.items():
+        ways[name] = lambda launcher=launcher: cold(launcher, world)  # type: ignore[misc]
+        ways[f"{name}, from the pool"] = lambda launcher=launcher: warm(launcher, world)  # type: ignore[misc]
+    if "docker" in launchers:
+        ways["docker run --network none IMAGE"] = bare_docker
+    times = in_turns(ways, options.repeats)
+    base = statistics.median(times.get("docker run --network none IMAGE", [float("nan")]))
+    rows = [(name, ms(one), f"{statistics.median(one) / base:.2f}") for name, one in times.items()]
+    tell("start with a world of 10 MB", rows, "ms: median (least)", "against docker run")
+
+
+def in_turns(ways: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Each way once, then each once more: what else the machine does meets all of them alike."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            times[name].append(way())
+    return times
+
+
+def cold(launcher: Launcher, world: World) -> float:
+    with ExitStack() as stack:
+        return timed(lambda: stack.enter_context(started(launcher, world)))
+
+
+def warm(launcher: Launcher, world: World) -> float:
+    with WarmPool(launcher) as pool, ExitStack() as stack:
+        pool.expect("one", lambda: Order(world.hostname, LIMITS, {}))
+        time.sleep(1.5)  # it comes up meanwhile
+        with pool.launcher("one") as ready:
+            return timed(lambda: stack.enter_context(started(ready, world)))
+
+
+def bare_docker() -> float:
+    """Until a program in the container has said something."""
+    command = ["docker", "run", "--rm", "-i", "--network", "none", image.tag(), "sh", "-c", "echo; cat"]
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        return time.perf_counter() - began
+
+
+# --- call
+
+
+def call(launchers: Launchers, options: argparse.Namespace) -> None:
+    """Beside the same command run by this machine's own subprocess, with nothing around it."""
+    rows = []
+    for name, launcher in launchers.items():
+        with started(launcher, check_world()) as sandbox:
+            ways = {
+                "call": lambda: timed(lambda: sandbox.exec("true")),
+                "bare": lambda: timed(lambda: subprocess.run(["/bin/bash", "-c", "true"], check=True)),
+            }
+            times = in_turns(ways, 10 * options.repeats)
+        above = statistics.median(times["call"]) - statistics.median(times["bare"])
+        rows.append((name, ms(times["call"]), ms(times["bare"]), f"{above * 1000:.1f}"))
+    tell("one call of `true`, with evidence, in ms", rows, "median (least)", "bash -c true, bare", "above it")
+
+
+# --- together
+
+
+def together(launchers: Launchers, _: argparse.Namespace) -> None:
+    rates = {name: rate(lambda one=one: supervised(one), EPISODES) for name, one in launchers.items()}  # type: ignore[misc]
+    if "docker" in launchers:
+        rates["docker exec by a subprocess per call"] = rate(executed, EPISODES // 3)
+    base = rates.get("docker exec by a subprocess per call", float("nan"))
+    rows = [(name, f"{one:.1f}", f"{one / base:.1f}x") for name, one in rates.items()]
+    tell(f"episodes of {CALLS} calls of `true`, {AT_ONCE} at once, full evidence", rows, "calls/s, whole", "ratio")
+
+
+def rate(episode: Callable[[], None], episodes: int) -> float:
+    """Calls per second, starts and ends included."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        whole = timed(lambda: [one.result() for one in [pool.submit(episode) for _ in range(episodes)]])
+    return episodes * CALLS / whole
+
+
+def supervised(launcher: Launcher) -> None:
+    with started(launcher, check_world()) as sandbox:
+        for _ in range(CALLS):
+            sandbox.exec("true")
+
+
+def executed() -> None:
+    """What other harnesses do (Inspect by `docker compose exec`, which is one more layer over this): a container that
+    sleeps, and a client program for each call."""
+    container = client().containers.run(
+        image.tag(), ["sleep", "600"], detach=True, network_mode="none", user="nobody", cap_drop=["ALL"],
+        security_opt=["no-new-privileges"], labels={LABEL: "1"}, auto_remove=True, init=True,
+    )  # fmt: skip
+    for _ in range(CALLS):
+        subprocess.run(["docker", "exec", str(container.id), "bash", "-c", "true"], check=True, capture_output=True)
+    container.remove(force=True)
+
+
+# --- idle
+
+
+def idle(launchers: Launchers, _: argparse.Namespace) -> None:
+    rows = []
+    for name, launcher in launchers.items():
+        before, processes = free_memory(), own_processes(name)
+        with ExitStack() as stack:
+            with ThreadPoolExecutor(8) as pool:
+                hosts = list(pool.map(lambda _, one=launcher: started(one, check_world()), range(IDLE[name])))
+            for host in hosts:
+                stack.callback(host.close)
+            answered = sum(host.exec("true").exit_code == 0 for host in hosts)
+            held = own_processes(name) - processes
+            share = sum(map(proportional, held)) / len(hosts)
+            rows.append(
+                (name, str(answered), f"{share / 1e6:.1f}", f"{(before - free_memory()) / len(hosts) / 1e6:.1f}")
+            )
+    tell("idle at the same time", rows, "sandboxes that answer", "MB each: their processes", "MB each: less available")
+
+
+def free_memory() -> int:
+    """Bytes that the machine says are available."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+
+
+def own_processes(launcher: str) -> set[int]:
+    """Of this process's sandboxes; of Docker's, what serves each container on the host as well."""
+    parents = {int(path.name): parent(path) for path in Path("/proc").iterdir() if path.name.isdecimal()}
+    if launcher == "docker":
+        mine = client().api.containers(filters={"label": f"org.corrigym.pid={os.getpid()}"})
+        roots = {client().api.inspect_container(one["Id"])["State"]["Pid"] for one in mine}
+        return roots | {parents[pid] for pid in roots if pid in parents}
+    found = {os.getpid()}
+    while more := {pid for pid, above in parents.items() if above in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def parent(path: Path) -> int:
+    try:
+        return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def proportional(pid: int) -> int:
+    """Bytes of memory, what is shared divided among those that share it."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")), 0)
+
+
+# --- leaks
+
+
+def leaks(launchers: Launchers, options: argparse.Namespace) -> None:
+    for name, launcher in launchers.items():
+        for _ in range(20):  # what is loaded once
+            episode(launcher)
+        before = held(name)
+        whole = sum(timed(lambda one=launcher: episode(one)) for _ in range(options.episodes))  # type: ignore[misc]
+        after = held(name)
+        rows = [(what, f"{before[what]:,}", f"{after[what]:,}") for what in before]
+        tell(f"{options.episodes} episodes in a row, {name}, {whole / options.episodes * 1000:.0f} ms each",
+             rows, "before", "after")  # fmt: skip
+
+
+def episode(launcher: Launcher) -> None:
+    with started(launcher, check_world()) as sandbox:
+        sandbox.exec("echo more >> /srv/ml/run.cfg; (sleep 100 &)")
+        sandbox.sweep()
+
+
+def held(launcher: str) -> dict[str, int]:
+    return {
+        "memory of this process, KB": proportional(os.getpid()) >> 10,
+        "file descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": len(list(Path("/proc/self/task").iterdir())),
+        "processes of its sandboxes": len(own_processes(launcher)),
+        "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "disk of the machine, MB": shutil.disk_usage("/").used >> 20,
+    }
 
 
 if __name__ == "__main__":

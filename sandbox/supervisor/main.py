@@ -8,6 +8,7 @@ says. An answer is `{"ok": {...}}` or `{"error": "..."}`.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import random
@@ -133,6 +134,7 @@ class Supervisor:
         guards = guards_of(request["guards"])
         self.witness = Witness(self.loop, self.interpreter, guards)
         self.logs: list[str] = request["logs"]
+        seccomp.prepare()
         isolation = self._probe()
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port
@@ -144,6 +146,7 @@ class Supervisor:
         self.roots: list[str] = request["roots"]
         self.vitals = Vitals(self.roots, self.interpreter.processes, request["most"])
         self.watch = tree.Watch(self.roots, request["protected"], wanted)
+        gc.freeze()  # what is there now stays: no collection looks at it, and no child copies it for that
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
     def _begin(self, programs: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import platform
 import struct
 
@@ -47,6 +48,13 @@ def install(*, listen: bool) -> int | None:
     raise OSError(ctypes.get_errno(), "seccomp")
 
 
+def prepare() -> None:
+    """Makes the filters, which all that is forked from here on then has."""
+    if (machine := platform.machine()) in syscalls.ARCHITECTURES:
+        for notify in (None, _NOTIFY):
+            _program(machine, notify)
+
+
 def tells() -> bool:
     """Whether the kernel tells of the calls of this process. Filters it for good: meant for a child that then ends."""
     try:
@@ -55,6 +63,7 @@ def tells() -> bool:
         return False
 
 
+@functools.cache
 def _program(machine: str, notify: int | None) -> bytes:
     """Classic BPF over struct seccomp_data: nr at 0, arch at 4, args from 16 (64 bit each, little-endian). `notify` is
     what watched and refused calls get; None lets the former go on and fails the latter."""
