@@ -8,6 +8,7 @@ says. An answer is `{"ok": {...}}` or `{"error": "..."}`.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
@@ -237,6 +238,8 @@ class Supervisor:
     def _checkpoint(self, _: dict[str, Any], reply: Reply) -> None:
         """-> state (for `restore`), running (what it leaves out), and what was seen since the last call"""
         self.loop.settle()
+        with contextlib.suppress(FileNotFoundError):  # what cannot be held is refused before anything is told
+            snapshots.differences(self.watch.origin, self.watch.now)
         seen = self._seen()
         lasting = self.vitals.lasting()
         state = {

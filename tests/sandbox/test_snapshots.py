@@ -111,3 +111,16 @@ def test_a_checkpoint_goes_on_in_its_own_kind_of_sandbox(begun: Sandbox) -> None
 
     with pytest.raises(SandboxError, match="cannot go on in other"):
         Sandbox.fork(begun.checkpoint(), launcher=Other())  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_read_is_refused_before_anything_is_told(begun: Sandbox) -> None:
+    """With one uid the agent can keep the supervisor from reading a file; with several it cannot."""
+    begun.exec("echo mine > /tmp/mine; chmod 000 /tmp/mine; (sleep 0.2; echo late > /tmp/late) > /dev/null 2>&1 &")
+    begun.exec("while [ ! -s /tmp/late ]; do sleep 0.05; done", evidence=False)
+    if begun.isolation.separate_accounts:
+        with Sandbox.fork(begun.checkpoint()) as fork:
+            assert fork.exec("stat -c %a /tmp/mine").output == "0\n"
+    else:
+        with pytest.raises(SandboxError, match="Permission denied"):
+            begun.checkpoint()
+        assert changed(begun.exec("true")) == {"/tmp/late"}
