@@ -170,6 +170,6 @@ def remount_read_only(path: str) -> None:
         raise OSError(ctypes.get_errno(), "remount", path)
 
 
-def _prctl(option: int, value: int, extra: Any = 0) -> None:
+def _prctl(option: int, value: int | bytes, extra: Any = 0) -> None:
     if _libc.prctl(option, value, extra, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl {option}")
