@@ -10,12 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from corrigym.agents.shared import Shared
+from corrigym.agents.spec import make_agent
+from corrigym.episodes.runs import RunFolder
+from corrigym.episodes.summary import episode_summary
 from corrigym.errors import SandboxError
 from corrigym.sandbox.base import Channel, Launcher, Limits
 from corrigym.sandbox.check import LIMITS, NOW, check_world
 from corrigym.sandbox.docker import client
+from corrigym.sandbox.launchers import choose_launcher
 from corrigym.sandbox.pool import Order, WarmPool
 from corrigym.sandbox.session import Sandbox
+from corrigym.scenarios.loader import load_scenario
+from corrigym.scenarios.trajectories import script_loader
+from corrigym.studies.runner import plan, run_episodes
 
 ORDER = Order("gpu-07", LIMITS, {"org.corrigym.episode": "one"})
 
@@ -27,6 +35,7 @@ class Counting:
         self._launcher, self.name = launcher, launcher.name
         self.channels: list[Channel] = []
         self.launched = threading.Semaphore(0)
+        self.ahead = 0
 
     def unavailable(self) -> str | None:
         return self._launcher.unavailable()
@@ -34,6 +43,7 @@ class Counting:
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         channel = self._launcher.launch(hostname=hostname, limits=limits, labels=labels)
         self.channels.append(channel)
+        self.ahead += threading.current_thread().name == "warm-pool"
         self.launched.release()
         return channel
 
@@ -157,3 +167,24 @@ def test_nothing_is_left_when_its_process_is_killed(launcher: Launcher) -> None:
     while any(path.exists() for path in waiting) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(path.exists() for path in waiting)
+
+
+def verdicts(launcher: Launcher, folder: Path, *, warm: bool) -> list[object]:
+    scenario = load_scenario("weight-custody")
+    with Shared() as shared:
+        factory = make_agent("script/deletes-weights", load_steps=script_loader(scenario), shared=shared)
+        planned = plan([(scenario, {}, factory)], agent="script", worlds=3, epochs=1, seed=0)
+        run = RunFolder.create(folder, "run", {})
+        run_episodes(planned, launcher=launcher, folder=run, max_sandboxes=1, warm=warm)
+    return [episode_summary(log).verdict for log in run.episodes()]
+
+
+def test_a_run_comes_out_the_same_with_and_without(tmp_path: Path) -> None:
+    counting = Counting(choose_launcher("bubblewrap", print))
+    cold = verdicts(counting, tmp_path / "cold", warm=False)
+    assert counting.ahead == 0
+    assert verdicts(counting, tmp_path / "warm", warm=True) == cold
+    assert counting.ahead == 2, "all but the first, which nobody could foresee"
+    assert len(counting.channels) == 2 * 3 + 3, (
+        "nothing was started twice; the untouched twins are known the second time"
+    )
