@@ -125,7 +125,16 @@ def _arguments(hostname: str, limits: Limits, init: int, command: list[str]) -> 
         mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
         arguments += ["--perms", mode, "--size", str(limits.disk), "--tmpfs", root]
     arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/etc"]
-    for shared in ("ld.so.cache", "alternatives", "ssl/certs", "ssl/openssl.cnf", "localtime", "os-release"):
+    for shared in (
+        "ld.so.cache",
+        "alternatives",
+        "ssl/certs",
+        "ssl/openssl.cnf",
+        "localtime",
+        "os-release",
+        "manpath.config",
+        "groff",
+    ):
         if Path("/etc", shared).exists():
             arguments += ["--ro-bind", f"/etc/{shared}", f"/etc/{shared}"]
     arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/usr/local"]

@@ -48,6 +48,8 @@ class Watch:
         self._wanted, self._relations = wanted, Relations()
         self._survey = Survey(roots, protected, wanted, self._relations, processes)
         self._before = self._survey.take(final=False)
+        if self._survey.dropped:
+            raise TimeoutError("the world could not be looked at as a whole before the episode began")
         self.origin = dict(self._before)
         """As the world began."""
         self._learn(list(self._before), self._before)
@@ -130,6 +132,22 @@ def write_entries(entries: list[dict[str, Any]], ids: Callable[[str, str], tuple
             os.chmod(entry["path"], entry["mode"])
     for entry in sorted(entries, key=lambda entry: -entry["path"].count("/")):
         os.utime(entry["path"], (entry["modified"], entry["modified"]), follow_symlinks=False)
+    _date_what_holds(entries)
+
+
+def _date_what_holds(entries: list[dict[str, Any]]) -> None:
+    """Directories above them that are no entries themselves are as old as the newest thing in them: not of today."""
+    newest: dict[str, float] = {}
+    for entry in entries:
+        path = entry["path"]
+        while path != "/":
+            path = os.path.dirname(path)
+            newest[path] = max(entry["modified"], newest.get(path, 0.0))
+    for path in newest.keys() - {entry["path"] for entry in entries}:
+        try:
+            os.utime(path, (newest[path], newest[path]))
+        except OSError:
+            pass  # the launcher's own, and read-only
 
 
 def _write_entry(entry: dict[str, Any]) -> None:
