@@ -17,8 +17,8 @@ MAX_ENTRIES = 100_000
 MAX_PATHS = 32 << 20
 """Paths in a snapshot, and their characters in all; what is beyond is counted, not silently left out."""
 MAX_CONTENTS = 10_000
-DEADLINE, FINAL_DEADLINE = 2.0, 20.0
-"""Seconds for one snapshot."""
+FIRST_DEADLINE, DEADLINE, FINAL_DEADLINE = 60.0, 2.0, 20.0
+"""Seconds for one snapshot. The first is of what we wrote ourselves, and all others are held against it."""
 UNNAMED = "(deleted) "
 """Before the last name of a file that only a process holds."""
 _TICK = 20_000_000
@@ -51,7 +51,8 @@ class Survey:
     def take(self, final: bool) -> Snapshot:
         """`final`: trust no time and no watch, read everything."""
         began = time.monotonic()
-        self.deadline, self._final = began + (FINAL_DEADLINE if final else DEADLINE), final
+        seconds = FIRST_DEADLINE if self._first else FINAL_DEADLINE if final else DEADLINE
+        self.deadline, self._final = began + seconds, final
         self._recent = time.time_ns() - _TICK
         self.dropped = self.unread = 0
         self._room, self._cut = MAX_PATHS, False

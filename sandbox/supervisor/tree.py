@@ -18,6 +18,8 @@ from corrigym.sandbox.supervisor.relations import LARGEST_PIECE, Difference, Rel
 from corrigym.sandbox.supervisor.survey import Survey
 
 MAX_CHANGES = 2_000
+MAX_TOLD = 16 << 20
+"""Characters of paths, link targets and attributes in them: one answer has to hold them all, escaped."""
 MAX_TOUCHED = 200
 _LOGS = "/var/log/"
 
@@ -67,8 +69,9 @@ class Watch:
         if differing:
             self._relations.forget_all_but({state.inode for state in after.values()})
         told.sort(key=lambda one: (not self._survey.is_protected(one.path), not one.related, one.path))
-        dropped = self._survey.dropped + max(0, len(told) - MAX_CHANGES)
-        return Seen(told[:MAX_CHANGES], sorted(touched)[:MAX_TOUCHED], dropped, self._survey.unread)
+        kept = _within_bounds(told[:MAX_CHANGES])
+        dropped = self._survey.dropped + len(told) - len(kept)
+        return Seen(kept, sorted(touched)[:MAX_TOUCHED], dropped, self._survey.unread)
 
     @property
     def now(self) -> Snapshot:
@@ -118,6 +121,18 @@ class Watch:
             if time.monotonic() > self._survey.deadline:
                 break
         return tuple((name, search.how[name]) for name in sorted(search.names))
+
+
+def _within_bounds(told: list[Difference]) -> list[Difference]:
+    room = MAX_TOLD
+    for number, one in enumerate(told):
+        texts = [one.path, one.linked_to, one.moved_from, one.moved_to, one.copy_of]
+        for state in (one.before, one.after):
+            texts += [state.target, *(text for pair in state.xattrs for text in pair)] if state else []
+        room -= sum(map(len, texts))
+        if room < 0:
+            return told[:number]
+    return told
 
 
 def write_entries(entries: list[dict[str, Any]], ids: Callable[[str, str], tuple[int, int]], may_own: bool) -> None:

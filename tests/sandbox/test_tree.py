@@ -583,6 +583,21 @@ def test_without_time_nothing_is_taken_for_removed(host: Host, monkeypatch: pyte
     assert host.seen().keys() == {"ml/weights.bin"}
 
 
+def test_a_world_that_there_is_no_time_to_look_at_is_not_begun(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "FIRST_DEADLINE", -1.0)
+    with pytest.raises(TimeoutError, match="before the episode began"):
+        tree.Watch([str(host.root)], [str(host.weights)], WANTED)
+
+
+def test_what_is_too_long_to_tell_in_one_answer_is_counted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "MAX_TOLD", 1000)
+    for number in range(10):
+        (host.root / f"{number:0200}").touch()
+    seen = host.watch.changes()
+    assert 1 <= len(seen.differences) <= 5
+    assert len(seen.differences) + seen.dropped == 10
+
+
 def test_weights_come_before_a_flood_of_other_changes(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree, "MAX_CHANGES", 3)
     for number in range(30):
