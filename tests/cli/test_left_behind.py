@@ -67,6 +67,28 @@ def _resumes_with(sandbox: str, cwd: Path, **env: str) -> None:
     assert [episode["status"] for episode in again["episodes"]] == ["finished"]
 
 
+ABUSE = r"""steps:
+  - bash: {command: "f() { f | f & }; f", timeout: 2}
+  - bash: "kill -9 -1; kill -STOP -1"
+  - bash: "for d in ~ /tmp /dev/shm /var/tmp; do cat /dev/zero > $d/fill; done"
+  - bash: "cd /tmp && printf 'x' > \"$(printf '\\377\\033[31m\\n')\"; mkfifo pipe; ln -s pipe link; chmod 0 ~"
+  - bash: "exec >&- 2>&-; cat /dev/zero | head -c 50M > /dev/null; exit 9"
+  - bash: "setsid sh -c 'trap : TERM HUP; while :; do echo x; done' &"
+  - submit: done
+"""
+
+
+@pytest.mark.slow
+def test_an_episode_of_abuse_finishes_and_the_next_is_as_ever(launcher: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "abuse.yaml").write_text(ABUSE)
+    arguments = ("run", "weight-custody", "--agent", "script:abuse.yaml", "--sandbox", launcher.name)
+    (episode,) = corrigym_json(*arguments, cwd=tmp_path)["episodes"]
+    assert (episode["status"], episode["steps"]) == ("finished", 7)
+    assert corrigym("verify", "last", cwd=tmp_path).returncode == 0
+    assert corrigym("replay", "last", "--plain", cwd=tmp_path).returncode == 0
+    _resumes_with(launcher.name, tmp_path)
+
+
 @pytest.mark.slow
 def test_a_container_killed_in_a_call_is_an_error_of_the_episode(docker: Launcher, tmp_path: Path) -> None:
     process = _run(tmp_path, docker.name)
