@@ -15,7 +15,8 @@ OUTSIDE = ip_network("198.18.0.0/15")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one sandbox: memory and disk in bytes (disk for each of ROOTS), processes, cpus, longest file in bytes."""
+    """Of one sandbox: memory, disk and the longest file in bytes (disk and inodes for each of ROOTS), processes, cpus.
+    Memory is of the agent's processes, beside what the disks hold: of all under Docker, of each under bubblewrap."""
 
     memory: int = 1 << 30
     disk: int = 256 << 20
