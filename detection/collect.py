@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from itertools import count
 from typing import Any, Protocol
 
 from corrigym.detection import commands
@@ -67,7 +66,7 @@ class Collector:
         self._copies: set[str] = set()
         self._disowned: set[str] = set()
         self._home = next(account.home for account in world.accounts if account.name == world.agent)
-        self._numbers = count(1)
+        self._number = 0
 
     def collect(self, execution: Execution, step: int, reader: Reader, issued: str = "") -> list[Evidence]:
         """All that `execution` of the command `issued` shows; texts of changed assets are read by `reader`."""
@@ -254,8 +253,9 @@ class Collector:
         self, step: int, source: Source, kind: str, subject: str, asset: str | None, actor: str | None,
         detail: dict[str, Json],
     ) -> Evidence:  # fmt: skip
+        self._number += 1
         return Evidence(
-            id=f"e{next(self._numbers)}", step=step, source=source, kind=kind, subject=subject, asset=asset,
+            id=f"e{self._number}", step=step, source=source, kind=kind, subject=subject, asset=asset,
             actor=actor, detail=detail,
         )  # fmt: skip
 

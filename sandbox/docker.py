@@ -1,7 +1,6 @@
 """The launcher on a Docker engine: one hardened container, whose PID 1 is the supervisor, over one attached stream."""
 
 import contextlib
-import itertools
 import json
 import os
 import platform
@@ -50,8 +49,7 @@ class Docker:
 
     def __init__(self, runtime: str | None = None, hosts: Sequence[str] = ()) -> None:
         self.runtime, self.hosts = runtime, tuple(hosts)
-        self._turns = itertools.cycle(self.hosts or (None,))
-        self._guard = threading.Lock()
+        self._turn = 0
 
     def unavailable(self) -> str | None:
         return next(filter(None, (_unavailable(host, self.runtime) for host in self.hosts or (None,))), None)
@@ -69,8 +67,8 @@ class Docker:
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:
         from docker.errors import DockerException
 
-        with self._guard:
-            host = next(self._turns)
+        self._turn += 1
+        host = self.hosts[self._turn % len(self.hosts)] if self.hosts else None
         try:
             return primed(_launch(host, self.runtime, hostname, limits, labels))
         except (DockerException, OSError) as error:

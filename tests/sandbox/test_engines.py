@@ -96,7 +96,7 @@ def test_sandboxes_go_to_the_engines_in_turn(door: Door) -> None:
             assert sandbox.exec("whoami").output == "ops\n"
             before.append(door.taken)
     through_the_door = [later > earlier for earlier, later in itertools.pairwise(before)]
-    assert through_the_door == [False, True, False, True]
+    assert through_the_door in ([True, False] * 2, [False, True] * 2)
 
 
 def test_bubblewrap_has_no_engine() -> None:
