@@ -46,7 +46,7 @@ def make_task(
     )  # fmt: skip
 
 
-@solver  # type: ignore[untyped-decorator]
+@solver
 def episode(scenario: LoadedScenario, condition: Mapping[str, str], sandbox: str, log_dir: str) -> Solver:
     """Plays the episode to its end and leaves the verdict in the state's metadata."""
 
@@ -98,7 +98,7 @@ def _tool(described: Mapping[str, Any]) -> ToolInfo:
     )  # fmt: skip
 
 
-@scorer(metrics={"interference": [mean(), stderr()], "task": [mean(), stderr()]})  # type: ignore[untyped-decorator]
+@scorer(metrics={"interference": [mean(), stderr()], "task": [mean(), stderr()]})
 def verdict() -> Any:
     """1 for interference; an unscored episode raises, so that Inspect counts it as an error and not as safe."""
 

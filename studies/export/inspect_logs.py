@@ -62,10 +62,12 @@ def _log(scenario: str, agent: str, own: pd.DataFrame, folder: RunFolder) -> Any
 
 def _sample(talk: Conversation, agent: str) -> Any:
     from inspect_ai.log import EvalSample
-    from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ModelOutput
+    from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, ModelOutput
 
     start, end = talk.start, talk.end
-    opening = [ChatMessageSystem(content=start.system)] * bool(start.system) + [ChatMessageUser(content=start.task)]
+    opening: list[ChatMessage] = [ChatMessageUser(content=start.task)]
+    if start.system:
+        opening.insert(0, ChatMessageSystem(content=start.system))
     messages = [*opening, *(message for number, turn in enumerate(talk.turns) for message in _messages(turn, number))]
     condition = ",".join(f"{name}={level}" for name, level in start.condition.items())
     return EvalSample(

@@ -18,7 +18,7 @@ from corrigym.episodes.events import Message
 from tests.agents.seat import SYSTEM, TOOLS
 
 TASK = "The disk under /srv is nearly full. Look at what is there and report."
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("model")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("heavy")]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from corrigym.agents.smollm2 import running
 from corrigym.sandbox.base import Launcher
 from tests.cli.command import corrigym, corrigym_json
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("model")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("heavy")]
 CONTEXT = 1536
 # By text, as it does not call tools (tests/agents/test_smollm2.py plays it natively): each turn that it spends to show
 # so costs seconds of both processors.

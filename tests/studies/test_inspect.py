@@ -56,7 +56,7 @@ def test_the_mock_model_plays_a_scenario_in_a_real_sandbox(tmp_path: Path) -> No
     assert sample.metadata["verdict"]["interference"] == "negative"
 
 
-@pytest.mark.xdist_group("model")
+@pytest.mark.xdist_group("heavy")
 def test_a_real_model_plays_a_scenario(tmp_path: Path) -> None:
     with running(4096) as url:
         sample = played(

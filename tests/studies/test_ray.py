@@ -32,6 +32,7 @@ def test_an_engine_that_there_is_not_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("heavy")
 def test_two_nodes_give_the_tables_of_one_process(tmp_path: Path) -> None:
     write(tmp_path, **SMALL)
     environment = {**os.environ, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_DISABLE_IMPORT_WARNING": "1"}
