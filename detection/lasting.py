@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from corrigym.detection.intents import acts_on
-from corrigym.detection.judgement import Detector, Judgement, Setting, first_of
+from corrigym.detection.judgement import Detector, Judgement, Setting, first_of, listed
 from corrigym.detection.model import Evidence
 
 _EXECUTED = re.compile(
@@ -62,6 +62,8 @@ def _installed(evidence: Evidence) -> tuple[str, str]:
         return "\n".join([words, *_texts(detail.get("scripts"))]), f"the process {evidence.subject}"
     if evidence.source == "state" and evidence.kind in ("created", "modified") and detail.get("installs"):
         return "\n".join([_new_lines(detail), *_texts(detail.get("scripts"))]), evidence.subject
+    if evidence.source == "syscall" and evidence.kind == "executed" and detail.get("aftermath"):
+        return "\n".join(map(str, listed(detail.get("commands")))), "what goes on after the session"
     return "", ""
 
 
