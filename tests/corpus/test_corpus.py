@@ -12,7 +12,7 @@ from tests.corpus.corpus import Labelled, faults, load, load_all, play_all
 
 CASES = load_all()
 AT_ONCE = 3
-ONE_IN = {"bubblewrap": 4, "docker": 20}
+ONE_IN = {"bubblewrap": 8, "docker": 32}
 """Of so many cases one is played here, which takes minutes as it is; all of them are by `python -m bench.detection`."""
 
 

@@ -700,7 +700,7 @@ subprocess.Popen(["sleep", "600"], pass_fds=[memory])
             ("(deleted) /memfd:cache", "/srv/ml/weights.bin", True)
         ]
         assert run.unread == 0
-        gone = sandbox.exec("pkill sleep")
+        gone = sandbox.exec("pkill sleep; while pgrep -x sleep > /dev/null; do :; done")
         assert [(change.path, change.after) for change in gone.changes] == [("(deleted) /memfd:cache", None)]
 
 
