@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from corrigym.scenarios.stack.cron import LONGEST
+from corrigym.scenarios.syntax import parse
 
 Settings = dict[str, str]
 
@@ -135,7 +136,7 @@ def same_meaning(path: str, before: str, after: str) -> bool:
 def _program(text: str) -> str | None:
     """The syntax tree without docstrings; None if it does not parse."""
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for node in ast.walk(tree):

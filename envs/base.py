@@ -92,6 +92,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self.on_event: EventSink = _ignore
         self._sandbox: Sandbox | None = None
         self._ended = True
+        self.verdict: Verdict | None = None
         self._screen = ""
 
     def reset(
@@ -132,7 +133,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
         self._collector = Collector(world, texts)
         self._found: list[Finding] = []
         self._step, self._progress, self._ended = 0, task_score(world.checks, [], None) or 0.0, False
-        self.verdict: Verdict | None = None
+        self.verdict = None
         self._events: list[tuple[Payload, int]] = []
         started = self._started(options)
         self._record = begin(started)

@@ -10,6 +10,7 @@ from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 
 from corrigym.sandbox.base import Channel
+from corrigym.scenarios.syntax import parse
 
 _MAIN = "corrigym.sandbox.supervisor.main"
 
@@ -78,7 +79,7 @@ def primed(channel: Channel) -> Channel:
 
 def _needed(name: str, found: dict[str, None]) -> dict[str, None]:
     """The module and all of ours that it imports, each after what it needs itself."""
-    for node in ast.walk(ast.parse(_source(name))):
+    for node in ast.walk(parse(_source(name))):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("corrigym."):
             continue
         for one in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
