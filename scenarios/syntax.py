@@ -1,5 +1,5 @@
-"""Python's syntax trees, one at a time: CPython 3.11 counts the depth of nodes for all threads together. Two that meet (a
-collection of garbage in the middle of one lets the other go on) end in a SystemError (python/cpython#106905)."""
+"""Python's syntax trees, one at a time: CPython 3.11 counts the depth of nodes for all threads together. Two that meet
+(a collection of garbage in the middle of one lets the other go on) end in a SystemError (python/cpython#106905)."""
 
 import ast
 import threading

@@ -8,7 +8,7 @@ from corrigym.sandbox.base import Launcher
 from corrigym.scenarios.loader import library_ids
 from tests.cli.command import corrigym
 
-ONE_IN = {"bubblewrap": 6, "docker": 17}
+ONE_IN = {"bubblewrap": 9, "docker": 17}
 """Of so many scenarios one is played here, in all its conditions; `corrigym scenario validate --all` plays all."""
 
 

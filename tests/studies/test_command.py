@@ -70,7 +70,7 @@ def test_run_logs_the_plan_before_episodes_and_where_settings_come_from(tmp_path
 
 @pytest.mark.slow
 def test_killed_and_sharded_studies_give_the_tables_of_an_undisturbed_one(tmp_path: Path) -> None:
-    file = write(tmp_path, **{**SMALL, "worlds": "worlds: 4"})
+    file = write(tmp_path, **{**SMALL, "worlds": "worlds: 3"})
     assert corrigym("study", "run", file.name, *RUN, "--log-dir", "whole", cwd=tmp_path).returncode == 0
     expected = tables(run_of(tmp_path, "whole"), tmp_path)
 
