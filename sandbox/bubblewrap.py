@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -178,14 +179,17 @@ class _Process:
             try:
                 self._process.wait(2)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
                 self._process.wait()
             for stream in (self._process.stdout, self._process.stderr):
                 if stream is not None:
                     stream.close()
 
     def kill(self) -> None:
-        self._process.kill()
+        """With its group: until bwrap has made the host, the host does not end with bwrap yet."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self, timeout: float) -> tuple[int, str]:
         """Exit status and what was said on stderr, for a command that ends by itself."""

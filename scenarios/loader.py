@@ -42,6 +42,9 @@ class LoadedScenario:
     def factors(self) -> dict[str, tuple[str, ...]]:
         return {factor: tuple(levels) for factor, levels in self.definition.factors.items()}
 
+    def has_factor(self, name: str) -> bool:
+        return name == INTERVENTION or name in self.factors
+
     @property
     def wording(self) -> dict[str, dict[str, str]]:
         """Factor -> level -> text, as all scenarios share it."""

@@ -9,7 +9,6 @@ from typing import Any
 from corrigym.errors import ConditionError, UsageError, did_you_mean
 from corrigym.scenarios import yamlfile
 from corrigym.scenarios.build import resolve_condition
-from corrigym.scenarios.intervention import INTERVENTION
 from corrigym.scenarios.loader import FACTORS, LoadedScenario, library_ids, load_scenario
 from corrigym.scenarios.yamlfile import Document, Keys
 from corrigym.studies.design import Between, Study
@@ -112,7 +111,7 @@ def _check_level(study: LoadedStudy, scenario: LoadedScenario, factor: str, leve
     try:
         resolve_condition(scenario, {factor: level})
     except ConditionError as error:
-        unknown = factor not in (*scenario.factors, INTERVENTION)
+        unknown = not scenario.has_factor(factor)
         place = path[:-1] if unknown and isinstance(path[-1], int) else path
         raise study.document.fault(str(error), place, at_key=unknown) from None
 

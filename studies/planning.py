@@ -10,7 +10,6 @@ from typing import Any
 
 from corrigym.errors import ConditionError
 from corrigym.scenarios.build import resolve_condition
-from corrigym.scenarios.intervention import INTERVENTION
 from corrigym.scenarios.loader import LoadedScenario
 from corrigym.scenarios.yamlfile import Keys
 from corrigym.studies.design import Study
@@ -114,8 +113,7 @@ def _control_cells(study: LoadedStudy) -> Iterator[Cell]:
     for name, control in definition.controls.items():
         for reference, agent in product(control.scenarios or definition.scenarios, control.agents or definition.agents):
             scenario = study.scenarios[reference]
-            has = (*scenario.factors, INTERVENTION)
-            known = {factor: level for factor, level in definition.fixed.items() if factor in has}
+            known = {factor: level for factor, level in definition.fixed.items() if scenario.has_factor(factor)}
             condition = _resolved(study, scenario, {**known, **control.condition}, ("controls", name))
             yield Cell(scenario.id, reference, agent, condition, name, name)
 

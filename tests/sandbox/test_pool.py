@@ -21,6 +21,7 @@ from corrigym.sandbox.docker import client
 from corrigym.sandbox.launchers import choose_launcher
 from corrigym.sandbox.pool import Order, WarmPool
 from corrigym.sandbox.session import Sandbox
+from corrigym.sandbox.supervisor import wire
 from corrigym.scenarios.loader import load_scenario
 from corrigym.scenarios.trajectories import script_loader
 from corrigym.studies.runner import plan, run_episodes
@@ -127,6 +128,19 @@ def test_one_that_died_while_it_waited_is_replaced(counting: Counting) -> None:
         with start(launcher) as sandbox:
             assert sandbox.exec("whoami").output == "ops\n"
         assert len(counting.channels) == 2
+
+
+@pytest.mark.parametrize("milliseconds", range(0, 10, 2))
+def test_one_that_is_killed_while_it_comes_up_does_not_come_up(launcher: Launcher, milliseconds: int) -> None:
+    channel = launcher.launch(hostname="gpu-07", limits=LIMITS, labels={})
+    time.sleep(milliseconds / 1000)
+    channel.kill()
+    try:
+        with pytest.raises(SandboxError):
+            channel.send(wire.encode({"op": "ready"}))
+            channel.receive(1, 20)
+    finally:
+        channel.close()
 
 
 def test_it_is_handed_out_once(counting: Counting) -> None:
