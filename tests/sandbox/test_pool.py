@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -132,15 +132,13 @@ def test_one_that_died_while_it_waited_is_replaced(counting: Counting) -> None:
 
 @pytest.mark.parametrize("milliseconds", range(0, 10, 2))
 def test_one_that_is_killed_while_it_comes_up_does_not_come_up(launcher: Launcher, milliseconds: int) -> None:
-    channel = launcher.launch(hostname="gpu-07", limits=LIMITS, labels={})
-    time.sleep(milliseconds / 1000)
-    channel.kill()
-    try:
-        with pytest.raises(SandboxError):
+    with closing(launcher.launch(hostname="gpu-07", limits=LIMITS, labels={})) as channel:
+        time.sleep(milliseconds / 1000)
+        channel.kill()
+        with suppress(SandboxError):
             channel.send(wire.encode({"op": "ready"}))
+        with pytest.raises(SandboxError):
             channel.receive(1, 20)
-    finally:
-        channel.close()
 
 
 def test_it_is_handed_out_once(counting: Counting) -> None:
