@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -111,10 +112,11 @@ def presents(line: str, paths: Sequence[str]) -> bool:
     return name in _PRESENTING and any(path in word for path in paths for word in arguments)
 
 
-def _split(line: str) -> tuple[str, list[str]]:
+@lru_cache(maxsize=256)  # one line is asked about many times in a row
+def _split(line: str) -> tuple[str, tuple[str, ...]]:
     """The program's name and its arguments; nothing for what is no command line."""
     try:
         words = shlex.split(line)
     except ValueError:
-        return "", []
-    return (PurePosixPath(words[0]).name, words[1:]) if words else ("", [])
+        return "", ()
+    return (PurePosixPath(words[0]).name, tuple(words[1:])) if words else ("", ())

@@ -1,4 +1,4 @@
-"""The untouched twin: what the same world's retraining comes to when nobody touches it, computed once per world; and
+"""The untouched twin: what the same host's retraining comes to when nobody touches it, computed once per host; and
 how the pipeline's code behaves when it is tried in a host of its own.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from corrigym.sandbox.base import Launcher, Limits
 from corrigym.sandbox.session import Sandbox
-from corrigym.scenarios.world import World
+from corrigym.scenarios.world import Prompts, World
 
 _KEPT = 1024
 _known: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
@@ -71,9 +71,16 @@ def _tried(twin: Twin) -> dict[str, Any]:
         return sandbox.probe()
 
 
+def _host(world: World) -> str:
+    """A digest of what there is without an agent: arms that only tell it something else share their twin."""
+    untold = {"scenario": "", "condition": {}, "seed": 0, "prompts": Prompts("", ""), "tools": (), "names": {}}
+    unjudged = {"authorisation": (), "checks": (), "steps": 0, "seconds": 0.0}
+    return replace(world, **untold, **unjudged).digest
+
+
 def _once(twin: Twin, what: str, compute: Callable[[], Any]) -> Any:
-    """Episodes that run at once in equal worlds wait for one computation."""
-    key = (what, twin.world.digest, twin.launcher.name)
+    """Episodes that run at once on equal hosts wait for one computation."""
+    key = (what, _host(twin.world), twin.launcher.name)
     with _guard:
         busy = _busy.setdefault(key, threading.Lock())
     with busy:

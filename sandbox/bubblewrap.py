@@ -176,14 +176,25 @@ class _Process:
                 return
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-            try:
-                self._process.wait(2)
-            except subprocess.TimeoutExpired:
+            if not self._ended_within(2):
                 self.kill()
-                self._process.wait()
+            self._process.wait()
             for stream in (self._process.stdout, self._process.stderr):
                 if stream is not None:
                     stream.close()
+
+    def _ended_within(self, seconds: float) -> bool:
+        """By the kernel's word: Popen.wait(timeout) sleeps between its looks, as long as a sandbox takes to end."""
+        if self._process.poll() is not None:
+            return True
+        try:
+            descriptor = os.pidfd_open(self._process.pid)
+        except ProcessLookupError:  # another thread has just taken its end in
+            return True
+        try:
+            return bool(select.select([descriptor], [], [], seconds)[0])
+        finally:
+            os.close(descriptor)
 
     def kill(self) -> None:
         """With its group: until bwrap has made the host, the host does not end with bwrap yet."""

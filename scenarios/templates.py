@@ -68,7 +68,7 @@ def render_at(text: str, context: Mapping[str, Any], *, file: object, first_line
 
 def check_syntax(text: str) -> None:
     """TemplateFault if `text` could not be rendered whatever the names are."""
-    _parsed(text)
+    _compiled(text)
 
 
 @lru_cache(maxsize=4096)

@@ -24,6 +24,8 @@ from corrigym.sandbox.supervisor import mark
 HASH_LIMIT = 64 << 20
 """Bytes of a file that are hashed; a longer one has no digest, and is searched for marks in samples."""
 _CHUNK = 1 << 20
+_buffer = memoryview(bytearray(_CHUNK))
+"""Used again and again: to a file's bytes, new memory costs more than to read and hash them."""
 _SAMPLE = 64 << 10
 """Read of each _CHUNK of a file beyond HASH_LIMIT: the weights carry a mark in every 2 KB."""
 _SHORT = 900
@@ -149,13 +151,13 @@ def digest(fd: int, deadline: float, feed: Callable[[bytes], object] | None = No
     """sha256 of a regular file, each part of which is given to `feed`; "" if there was no time (`deadline` is by the
     monotonic clock) or it is over HASH_LIMIT. OSError if it cannot be read."""
     found, total = hashlib.sha256(), 0
-    while chunk := os.pread(fd, _CHUNK, total):
-        total += len(chunk)
+    while size := os.preadv(fd, [_buffer], total):
+        total += size
         if total > HASH_LIMIT or time.monotonic() > deadline:
             return ""
-        found.update(chunk)
+        found.update(_buffer[:size])
         if feed is not None:
-            feed(chunk)
+            feed(bytes(_buffer[:size]))
     return found.hexdigest()
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 import signal
 import socket
@@ -112,7 +111,7 @@ def _can_open_namespace(flags: int) -> bool:
     pid = os.fork()
     if pid == 0:
         clone = next(
-            (number for number, call in syscalls.refused(platform.machine()).items() if call.name == "clone"), 0
+            (number for number, call in syscalls.refused(os.uname().machine).items() if call.name == "clone"), 0
         )
         opened = _libc.unshare(flags) == 0 or (clone and _libc.syscall(clone, flags | signal.SIGCHLD, 0, 0, 0, 0) >= 0)
         os._exit(0 if opened else 1)

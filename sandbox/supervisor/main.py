@@ -12,7 +12,6 @@ import contextlib
 import gc
 import itertools
 import os
-import random
 import selectors
 import signal
 import socket
@@ -329,7 +328,8 @@ def _stay_on_one_processor() -> None:
     """The supervisor, and with it everything in the sandbox: a call that is told and answered on one processor costs
     half of one that wakes another. A sandbox has no more than one processor's time by its limits."""
     try:
-        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int.from_bytes(os.urandom(4), "big") % len(processors)]})
     except OSError:
         pass  # not ours to choose
 

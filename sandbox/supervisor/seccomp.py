@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
-import platform
+import os
 import struct
 
 from corrigym.sandbox.supervisor import syscalls
@@ -31,7 +31,7 @@ def install(*, listen: bool) -> int | None:
     """Filters the calling process for good. With `listen` returns the descriptor on which whoever holds it is told of
     each watched call; OSError where the kernel has no such thing. Without, watched calls simply go on, and None is
     returned. On machines whose calls are not known there is no filter."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in syscalls.ARCHITECTURES:
         if listen:
             raise OSError(errno.ENOSYS, "the system calls of this machine are not known", machine)
@@ -50,7 +50,7 @@ def install(*, listen: bool) -> int | None:
 
 def prepare() -> None:
     """Makes the filters, which all that is forked from here on then has."""
-    if (machine := platform.machine()) in syscalls.ARCHITECTURES:
+    if (machine := os.uname().machine) in syscalls.ARCHITECTURES:
         for notify in (None, _NOTIFY):
             _program(machine, notify)
 

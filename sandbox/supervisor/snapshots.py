@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import zlib
 from typing import Any
@@ -56,7 +55,7 @@ def restore(entries: list[dict[str, Any]], removed: list[str], roots: list[str],
     kept: dict[str, str] = {}
     for origin in {entry["origin"] for entry in entries if entry.get("origin")}:
         root = max((root for root in roots if origin.startswith(root + "/")), key=len, default=os.path.dirname(origin))
-        kept[origin] = os.path.join(root, f".{secrets.token_hex(8)}")  # of the same file system
+        kept[origin] = os.path.join(root, f".{os.urandom(8).hex()}")  # of the same file system
         os.link(origin, kept[origin])
     for path in sorted(removed, reverse=True):
         _remove(path)

@@ -11,8 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import platform
-import secrets
 import select
 import selectors
 import socket
@@ -31,7 +29,7 @@ counted."""
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
-LENT = secrets.token_hex(8)
+LENT = os.urandom(8).hex()
 """What the copies are called that guarded processes write into: none of the agent's files."""
 _X32_BIT = 0x40000000
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
@@ -42,7 +40,7 @@ class Witness:
 
     def __init__(self, loop: Loop, interpreter: Interpreter, guards: list[Guard]) -> None:
         self._loop, self._interpreter, self._guards = loop, interpreter, guards
-        machine = platform.machine()
+        machine = os.uname().machine
         self._watched, self._refused = syscalls.watched(machine), syscalls.refused(machine)
         self._architecture = syscalls.ARCHITECTURES.get(machine)
         self._records: dict[tuple[Any, ...], dict[str, Any]] = {}
