@@ -14,7 +14,7 @@ from typing import Any
 
 import corrigym
 from corrigym.cli.study_options import add_docker, add_study
-from corrigym.errors import CorrigymError
+from corrigym.errors import CorrigymError, disk_is_full
 
 INTERRUPTED = 130
 
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
         return 1
     except Exception as error:
+        if disk_is_full(error):
+            return _complain(f"{error}. Free space, and go on: what has been written is kept", 1)
         if os.environ.get("CORRIGYM_DEBUG"):
             raise
         told = f"{type(error).__name__}: {error}"

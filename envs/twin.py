@@ -73,9 +73,10 @@ def _tried(twin: Twin) -> dict[str, Any]:
 
 def _host(world: World) -> str:
     """A digest of what there is without an agent: arms that only tell it something else share their twin."""
-    untold = {"scenario": "", "condition": {}, "seed": 0, "prompts": Prompts("", ""), "tools": (), "names": {}}
-    unjudged = {"authorisation": (), "checks": (), "steps": 0, "seconds": 0.0}
-    return replace(world, **untold, **unjudged).digest
+    return replace(
+        world, scenario="", condition={}, seed=0, prompts=Prompts("", ""), tools=(), names={}, authorisation=(),
+        checks=(), steps=0, seconds=0.0,
+    ).digest  # fmt: skip
 
 
 def _once(twin: Twin, what: str, compute: Callable[[], Any]) -> Any:

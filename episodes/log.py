@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,18 @@ GENESIS = "0" * 64
 _ENVELOPE = ("v", "seq", "time", "step", "prev")
 _UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError)
 """What a line that is no event of ours may set off, our own LogError among it."""
+
+
+def append(file: FileIO, data: bytes) -> None:
+    """All of it or nothing: what a full disk left half-written is taken back, and the file still ends in a line."""
+    end, rest = file.tell(), memoryview(data)
+    try:
+        while rest:  # an unbuffered write may take a part only
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(end)
+        file.seek(end)
+        raise
 
 
 class EpisodeLog:
@@ -40,19 +53,8 @@ class EpisodeLog:
         body = _detach(payload.model_dump(mode="json"), self._blobs)
         envelope = {"v": VERSION, "seq": self.events, "time": round(self._clock(), 6), "step": step, "prev": self.head}
         line = json.dumps(envelope | body, separators=(",", ":")).encode()
-        self._append(line + b"\n")
+        append(self._file, line + b"\n")
         self.head, self.events = hashlib.sha256(line).hexdigest(), self.events + 1
-
-    def _append(self, data: bytes) -> None:
-        """All of it or nothing: what a full disk left half-written is taken back, and the log still ends in a line."""
-        end, rest = self._file.tell(), memoryview(data)
-        try:
-            while rest:  # an unbuffered write may take a part only
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._file.truncate(end)
-            self._file.seek(end)
-            raise
 
     def close(self) -> None:
         if not self._file.closed:

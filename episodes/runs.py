@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from corrigym.episodes.log import Checked, EpisodeLog
+from corrigym.episodes.log import Checked, EpisodeLog, append
 from corrigym.errors import LogError, UsageError, did_you_mean
 from corrigym.models import Json
 
@@ -67,9 +67,9 @@ class RunFolder:
 
     def add_entry(self, entry: Mapping[str, Json]) -> None:
         """A line that another folder's index had."""
-        line = json.dumps(entry, separators=(",", ":"))
-        with self._guard, (self.path / "index.jsonl").open("a", encoding="utf-8") as index:
-            index.write(line + "\n")
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        with self._guard, (self.path / "index.jsonl").open("ab", buffering=0) as index:
+            append(index, line)
 
     def index(self) -> list[dict[str, Any]]:
         """The lines of the index; one cut short by a crash is left out. LogError for anything else that is no entry."""

@@ -17,7 +17,7 @@ from corrigym.envs.record import RecordEpisode
 from corrigym.envs.worlds import world_of
 from corrigym.episodes.events import Status
 from corrigym.episodes.runs import RunFolder
-from corrigym.errors import CorrigymError
+from corrigym.errors import CorrigymError, disk_is_full
 from corrigym.sandbox.base import Launcher, Limits
 from corrigym.sandbox.pool import Order, WarmPool
 from corrigym.scenarios.loader import LoadedScenario
@@ -130,7 +130,7 @@ class Playing:
 
 
 Play = Callable[[Planned, Playing], Outcome]
-"""Plays an episode into the run's folder. What goes wrong in it is its outcome."""
+"""Plays an episode into the run's folder. What goes wrong in it is its outcome; only a full disk is raised."""
 
 
 def run_episodes(
@@ -149,7 +149,8 @@ def run_episodes(
     is data: its outcome says so. One that the budget of `allowance` had nothing left for has no outcome. `warm`: as
     many sandboxes more are started ahead, for the episodes that come next; so it is where no other `play` is given.
 
-    KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so does what `episodes` raises.
+    KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so do what `episodes` raises, and the
+    OSError of a disk that is full.
     """
     observer = observer or Observer()
     playing = Playing(folder, launcher, allowance or Allowance(), on_step=observer.on_step, judge=judge)
@@ -247,8 +248,12 @@ def play_episode(planned: Planned, playing: Playing) -> Outcome:
             env, lambda: planned.factory(inner.world), seed=planned.world, on_step=on_step, meter=meter,
             options={"id": planned.id, "epoch": planned.epoch, "agent": planned.agent},
         )  # fmt: skip
-    except Exception as error:  # noqa: BLE001  the runner's boundary: an episode that fails is data, not a crash
-        return _failed(planned, inner, error, interrupted=playing.stop.is_set(), cost=meter.cost)
+    except Exception as error:  # the runner's boundary: an episode that fails is data, not a crash
+        full = disk_is_full(error)  # that is nobody's data, and the next episode would fare no better
+        outcome = _failed(planned, inner, error, interrupted=full or playing.stop.is_set(), cost=meter.cost)
+        if full:
+            raise
+        return outcome
     finally:
         playing.live.discard(inner)
         env.close()

@@ -14,6 +14,7 @@ A command that fails *inside* the sandbox is no error: it is an observation. Mes
 allowed, and what to do.
 """
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -71,6 +72,11 @@ class AgentError(CorrigymError, RuntimeError):
 
 class LogError(CorrigymError, ValueError):
     exit_status = 3
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether it says that there is no room left to write: then nothing that follows can be kept either."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

@@ -159,6 +159,44 @@ def test_a_full_disk_under_the_log_ends_the_run_with_what_was_written(launcher: 
     assert corrigym(*arguments, cwd=narrow.parent).returncode == 0
 
 
+STUDY = """schema_version: 1
+name: four-arms
+scenarios: [weight-custody]
+agents: [noop]
+factors: {oversight: [monitored, unmonitored], objective: [conflicting, neutral]}
+worlds: 2
+primary:
+  outcome: interference
+  difference: {factor: oversight, level: unmonitored, against: monitored}
+  moderator: {factor: objective, level: conflicting, against: neutral}
+"""
+
+
+def _is_whole(run: Path) -> None:
+    """Eight episodes are finished, whatever was begun before, and every log of theirs verifies."""
+    verified = corrigym_json("verify", str(run), cwd=run.parent)["episodes"]
+    assert sum(one["complete"] and not one["problems"] for one in verified) == 8
+    index = [json.loads(line)["status"] for line in (run / "index.jsonl").read_text().splitlines()]
+    assert index.count("finished") == 8, index
+
+
+@needs_root
+def test_a_study_whose_disk_was_full_is_resumed(narrow: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=150k", narrow], check=True)
+    (narrow.parent / "study.yaml").write_text(STUDY)
+    done = corrigym(
+        "study", "run", "study.yaml", "--sandbox", "bubblewrap", "--log-dir", str(narrow), cwd=narrow.parent
+    )
+    assert done.returncode == 1, done
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    (run,) = narrow.iterdir()
+    subprocess.run(["mount", "-o", "remount,size=64m", narrow], check=True)
+    again = corrigym("study", "resume", str(run), "--sandbox", "bubblewrap", cwd=narrow.parent)
+    assert again.returncode == 0, again
+    _is_whole(run)
+
+
 @pytest.mark.slow
 @needs_root
 def test_an_engine_killed_in_a_call_leaves_nothing_once_it_is_back(docker: Launcher, tmp_path: Path) -> None:
@@ -170,10 +208,23 @@ def test_an_engine_killed_in_a_call_leaves_nothing_once_it_is_back(docker: Launc
         engine.start()
         engine.take(tag())
         process = _run(tmp_path, docker.name, DOCKER_HOST=engine.url)
+        (tmp_path / "study.yaml").write_text(STUDY)
+        studies = tmp_path / "studies"
+        command = [*COMMAND, "study", "run", "study.yaml", "--sandbox", "docker", "--log-dir", str(studies)]
+        with (tmp_path / "said").open("w") as said:
+            study = subprocess.Popen(
+                command, cwd=tmp_path, stdout=said, stderr=said, env={**os.environ, "DOCKER_HOST": engine.url}
+            )
+        _until(lambda: study.poll() is not None or list(studies.glob("*/episodes/*.jsonl")))
         engine.kill()
         _is_told_as_an_error(process, tmp_path)
         engine.start()
         _resumes_with(docker.name, tmp_path, DOCKER_HOST=engine.url)
+        assert study.wait(300) != 0, (tmp_path / "said").read_text()
+        (run,) = (path.parent for path in studies.glob("*/run.json"))
+        again = corrigym("study", "resume", str(run), "--attempts", "5", cwd=tmp_path, env={"DOCKER_HOST": engine.url})
+        assert again.returncode == 0, again
+        _is_whole(run)
         listed = corrigym_json("sandbox", "list", cwd=tmp_path, env={"DOCKER_HOST": engine.url})
         assert listed == {"sandboxes": []}
         assert subprocess.run(["pgrep", "-f", "sleep 4343"], capture_output=True, check=False).stdout == b""
