@@ -11,12 +11,15 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -35,7 +38,55 @@ from corrigym.scenarios.world import Entry, World
 PARTS = ("start", "call", "together", "idle", "leaks")
 IDLE = {"bubblewrap": 200, "docker": 60}
 EPISODES, CALLS, AT_ONCE = 50, 20, 16
-"""Of what is done together. The path by `docker exec` gets a third of the episodes: it takes that much longer."""
+"""Of what is done together. The ways of others get a third of the episodes: they take that much longer."""
+EXECUTED = "docker exec by a subprocess per call"
+INSPECT_NEEDS = """\
+import asyncio
+try:
+    from inspect_ai.util._sandbox.docker.prereqs import validate_prereqs
+    asyncio.run(validate_prereqs())
+except Exception as reason:
+    raise SystemExit(str(reason).partition("\\n")[0])
+"""
+INSPECT = """\
+import sys
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.solver import generate, use_tools
+from inspect_ai.tool import bash
+
+episodes, calls, at_once = map(int, sys.argv[1:])
+
+def answer(input, tools, tool_choice, config):
+    said = sum(message.role == "assistant" for message in input)
+    output = (ModelOutput.for_tool_call("mockllm/model", "bash", {"command": "true"}) if said < calls
+              else ModelOutput.from_content("mockllm/model", "done"))
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # else it fetches a tokeniser
+    return output
+
+task = Task(dataset=MemoryDataset([Sample(id=n, input="Go.") for n in range(episodes)]),
+            solver=[use_tools(bash()), generate()], sandbox=("docker", "compose.yaml"))
+(log,) = eval(task, model=get_model("mockllm/model", custom_outputs=answer), max_samples=at_once, max_sandboxes=at_once,
+              max_subprocesses=at_once, log_dir="logs", display="none", log_realtime=False)
+assert log.status == "success", log.error
+said = [[(message.error, message.text) for message in sample.messages if message.role == "tool"]
+        for sample in log.samples]
+assert said == [[(None, "")] * calls] * episodes, said
+"""
+COMPOSE = """\
+services:
+  default:
+    image: IMAGE
+    x-local: true
+    command: sleep 600
+    user: nobody
+    init: true
+    network_mode: none
+    cap_drop: [ALL]
+    security_opt: [no-new-privileges]
+    stop_grace_period: 1s
+"""
 Launchers = Mapping[str, Launcher]
 console = Console()
 
@@ -166,10 +217,16 @@ def call(launchers: Launchers, options: argparse.Namespace) -> None:
 
 def together(launchers: Launchers, _: argparse.Namespace) -> None:
     rates = {name: rate(lambda one=one: supervised(one), EPISODES) for name, one in launchers.items()}  # type: ignore[misc]
+    base = EXECUTED
     if "docker" in launchers:
-        rates["docker exec by a subprocess per call"] = rate(executed, EPISODES // 3)
-    base = rates.get("docker exec by a subprocess per call", float("nan"))
-    rows = [(name, f"{one:.1f}", f"{one / base:.1f}x") for name, one in rates.items()]
+        rates[EXECUTED] = rate(executed, EPISODES // 3)
+        needs = subprocess.run([sys.executable, "-c", INSPECT_NEEDS], stderr=subprocess.PIPE, text=True)
+        if needs.returncode == 0:
+            base = f"Inspect AI {version('inspect-ai')}, docker sandbox, mock model"
+            rates[base], rates["the same less a run of one call"] = inspected(EPISODES // 3)
+        else:
+            console.print(f"the base is `docker exec`: Inspect AI's docker sandbox is left out: {needs.stderr.strip()}")
+    rows = [(name, f"{one:.1f}", f"{one / rates.get(base, float('nan')):.1f}x") for name, one in rates.items()]
     tell(f"episodes of {CALLS} calls of `true`, {AT_ONCE} at once, full evidence", rows, "calls/s, whole", "ratio")
 
 
@@ -187,8 +244,7 @@ def supervised(launcher: Launcher) -> None:
 
 
 def executed() -> None:
-    """What other harnesses do (Inspect by `docker compose exec`, which is one more layer over this): a container that
-    sleeps, and a client program for each call."""
+    """What other harnesses do, with no harness: a container that sleeps, and a client program for each call."""
     container = client().containers.run(
         image.tag(), ["sleep", "600"], detach=True, network_mode="none", user="nobody", cap_drop=["ALL"],
         security_opt=["no-new-privileges"], labels={LABEL: "1"}, auto_remove=True, init=True,
@@ -196,6 +252,20 @@ def executed() -> None:
     for _ in range(CALLS):
         subprocess.run(["docker", "exec", str(container.id), "bash", "-c", "true"], check=True, capture_output=True)
     container.remove(force=True)
+
+
+def inspected(episodes: int) -> tuple[float, float]:
+    """Calls per second of Inspect's own eval, in a process of its own and containers like those of `executed`, which it
+    starts, calls and ends by `docker compose`: of the whole, its imports and framework included; and less the time of
+    one episode of one call, which is most of what does not grow with the calls."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "compose.yaml").write_text(COMPOSE.replace("IMAGE", image.tag()))
+        command = [sys.executable, "-c", INSPECT]
+        single, whole = (
+            timed(lambda n=numbers: subprocess.run([*command, *map(str, n)], cwd=folder, check=True))  # type: ignore[misc]
+            for numbers in ((1, 1, 1), (episodes, CALLS, AT_ONCE))
+        )
+    return episodes * CALLS / whole, (episodes * CALLS - 1) / (whole - single)
 
 
 # --- idle
