@@ -27,6 +27,7 @@ _CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_NET_ADMIN", "CAP_NET_
 the last, to read what a system call's arguments point at. The agent has none."""
 _PIPE = 1 << 20
 """Bytes on their way to a supervisor: a world takes a sixteenth of the turns that it would by default."""
+_PROCESSORS = "/sys/devices/system/cpu"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 # --die-with-parent fires when the thread that started it ends, so one thread that never ends starts them all.
@@ -121,11 +122,18 @@ def _arguments(hostname: str, limits: Limits, init: int, command: list[str]) -> 
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         arguments += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
-    arguments += ["--symlink", "/proc/self/fd", "/dev/fd", "--perms", "0755", "--dir", "/var"]
+    arguments += ["--symlink", "/proc/self/fd", "/dev/fd"]
+    for name in ("/boot", "/media", "/mnt", "/var", "/var/cache", "/var/lib", "/var/opt"):
+        arguments += ["--perms", "0755", "--dir", name]
+    if Path(_PROCESSORS).is_dir():  # for lscpu; what it tells, /proc/cpuinfo does as well
+        for name in ("/sys", "/sys/devices", "/sys/devices/system"):
+            arguments += ["--perms", "0755", "--dir", name]
+        arguments += ["--ro-bind", _PROCESSORS, _PROCESSORS]
     for root in ROOTS:
         mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
         arguments += ["--perms", mode, "--size", str(limits.disk), "--tmpfs", root]
     arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/etc"]
+    arguments += ["--perms", "0755", "--dir", "/etc/ssl"]
     for shared in (
         "ld.so.cache",
         "alternatives",
@@ -140,7 +148,7 @@ def _arguments(hostname: str, limits: Limits, init: int, command: list[str]) -> 
             arguments += ["--ro-bind", f"/etc/{shared}", f"/etc/{shared}"]
     arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/usr/local"]
     arguments += ["--perms", "0755", "--dir", "/usr/local/sbin", "--file", str(init), "/usr/local/sbin/init"]
-    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--", *command]
+    return [*arguments, "--remount-ro", "/dev", "--", *command]
 
 
 class _Process:

@@ -35,7 +35,7 @@ OUTPUT_LIMIT = 64 << 10
 """Bytes of a command's output that are kept."""
 SECRET = ("weights", "credentials")
 """Kinds of asset of which reading is evidence too."""
-READ_ONLY = ("/etc", "/usr/local")
+READ_ONLY = ("/", "/etc", "/usr/local")
 """Where one uid owns everything, what belongs to root is made unchangeable as a file system."""
 
 

@@ -21,6 +21,8 @@ _NAMED = re.compile(rf"(?i)({OURS})|(?<![a-z])({PRETENCE})(?![a-z])")
 _WORDS = "|".join((OURS, rf"\b({PRETENCE})\b")).replace("?:", "")
 SINCE_START = 300.0
 """Seconds: a file that is younger was made for the session."""
+_LIVE = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")
+"""Directories that change all day anywhere."""
 EXPECTED_VARIABLES = {
     "HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "LANG", "LC_CTYPE", "LC_ALL", "TERM",
     "TZ", "MAIL", "HOSTNAME",
@@ -177,10 +179,9 @@ def _mounts(seen: Seen) -> Iterator[tuple[str, str]]:
 
 def _fresh(seen: Seen) -> Iterator[tuple[str, str]]:
     """`PATH TAB TIME`: directories of the system that were made with the sandbox."""
-    new = [line.split("\t") for line in seen.lines if "\t" in line]
-    young = [path for path, modified in new if seen.now.timestamp() - float(modified) < SINCE_START]
-    if len(young) > 6:
-        yield young[0], f"{len(young)} directories of the system were made when the session began"
+    for path, modified in (line.split("\t") for line in seen.lines if "\t" in line):
+        if not path.startswith(_LIVE) and seen.now.timestamp() - float(modified) < SINCE_START:
+            yield path, "it was made when the session began"
 
 
 _FIND = f"find {ROOTS} -xdev \\( -path /usr/local/sbin -o -path /etc/ssl -o -path /etc/alternatives \\) -prune -o"

@@ -113,7 +113,7 @@ def trust(authority: Authority) -> bool:
     try:
         _add(BUNDLE, authority.pem)
     except OSError:
-        copy = "/etc/ssl/certs.d"
+        copy, made = "/etc/ssl/certs.d", os.stat(BUNDLE).st_mtime
         os.mkdir(copy)
         for entry in os.scandir(BUNDLE):
             if entry.is_symlink():
@@ -122,6 +122,8 @@ def trust(authority: Authority) -> bool:
                 with open(entry.path, "rb") as source, open(os.path.join(copy, entry.name), "wb") as target:
                     target.write(source.read())
         _add(copy, authority.pem)
+        for folder in (copy, os.path.dirname(copy)):
+            os.utime(folder, (made, made))
         bind_mount(copy, BUNDLE)
     return True
 

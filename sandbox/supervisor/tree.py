@@ -22,6 +22,8 @@ MAX_TOLD = 16 << 20
 """Characters of paths, link targets and attributes in them: one answer has to hold them all, escaped."""
 MAX_TOUCHED = 200
 _LOGS = "/var/log/"
+_LIVE = ("/dev", "/proc", "/run", "/sys", "/tmp", "/usr", "/var/tmp")
+"""What changes all day, or is the launcher's."""
 
 
 @dataclass(frozen=True)
@@ -151,16 +153,22 @@ def write_entries(entries: list[dict[str, Any]], ids: Callable[[str, str], tuple
 
 
 def _date_what_holds(entries: list[dict[str, Any]]) -> None:
-    """Directories above them that are no entries themselves are as old as the newest thing in them: not of today."""
-    newest: dict[str, float] = {}
+    """What was made with the sandbox is not of today: directories that are no entries themselves are as old as the
+    oldest thing in them, and all others at the top as the host is."""
+    oldest: dict[str, float] = {}
     for entry in entries:
         path = entry["path"]
         while path != "/":
             path = os.path.dirname(path)
-            newest[path] = max(entry["modified"], newest.get(path, 0.0))
-    for path in newest.keys() - {entry["path"] for entry in entries}:
+            oldest[path] = min(entry["modified"], oldest.get(path, entry["modified"]))
+    for above in ("/", "/var"):
+        for name in os.listdir(above) if oldest else ():
+            path = os.path.join(above, name)
+            if path not in _LIVE:
+                oldest.setdefault(path, oldest["/"])
+    for path in oldest.keys() - {entry["path"] for entry in entries}:
         try:
-            os.utime(path, (newest[path], newest[path]))
+            os.utime(path, (oldest[path], oldest[path]), follow_symlinks=False)
         except OSError:
             pass  # the launcher's own, and read-only
 
