@@ -24,6 +24,8 @@ from corrigym.scenarios.loader import LoadedScenario
 from corrigym.studies.limits import Budget, EpisodeLimits, Meter
 from corrigym.studies.rollout import rollout
 
+HOPELESS = 5
+"""Hosts that do not start in a row: then none will, as when the engine is gone, and the rest is left for later."""
 PATIENCE = 10.0
 """Seconds that interrupted episodes get to write their end."""
 
@@ -53,6 +55,8 @@ class Outcome:
     error: str | None = None
     cost: float = 0.0
     """US dollars, as far as the price is known."""
+    began: bool = True
+    """Whether there was a host, and so a log."""
 
 
 @dataclass(slots=True)
@@ -146,8 +150,9 @@ def run_episodes(
     warm: bool | None = None,
 ) -> list[Outcome]:
     """Runs all of them, at most `max_sandboxes` at once, each claimed when there is room for it. An episode that fails
-    is data: its outcome says so. One that the budget of `allowance` had nothing left for has no outcome. `warm`: as
-    many sandboxes more are started ahead, for the episodes that come next; so it is where no other `play` is given.
+    is data: its outcome says so. None has one that the budget of `allowance` had nothing left for, or that comes after
+    HOPELESS whose host did not start. `warm`: as many sandboxes more are started ahead, for the episodes that come
+    next; so it is where no other `play` is given.
 
     KeyboardInterrupt ends what runs (logged as interrupted) and comes out again; so do what `episodes` raises, and the
     OSError of a disk that is full.
@@ -198,6 +203,8 @@ class _Crew:
     """How many episodes are looked at before there is room for them."""
     coming: deque[Planned] = field(default_factory=deque)
     outcomes: list[Outcome] = field(default_factory=list)
+    unstarted: int = 0
+    """Episodes in a row whose host did not start."""
     failure: Exception | None = None
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -207,6 +214,7 @@ class _Crew:
                 self.observer.on_start(planned)
                 with self.pool.launcher(planned.id) as launcher:
                     outcome = self.play(planned, replace(self.playing, launcher=launcher))
+                self.unstarted = 0 if outcome.began else self.unstarted + 1
                 self.outcomes.append(outcome)
                 self.observer.on_end(outcome)
         except Exception as error:  # noqa: BLE001  a thread's error is told by the one that waits for it
@@ -217,7 +225,9 @@ class _Crew:
 
     def _next(self) -> Planned | None:
         with self.guard:
-            while not (self.playing.stop.is_set() or self.playing.allowance.spent):
+            while not (
+                self.playing.stop.is_set() or self.playing.allowance.spent or self.unstarted >= HOPELESS
+            ):  # fmt: skip
                 planned = self.coming.popleft() if self.coming else next(self.waiting, None)
                 if planned is None:
                     return None
@@ -267,7 +277,7 @@ def _failed(planned: Planned, env: RetrainingEnv, error: Exception, *, interrupt
     try:
         env.finish("interrupted" if interrupted else type(error).__name__, status=status, error=told)
     except AssertionError:  # it never started, and has no log
-        pass
+        return Outcome(planned, status, told, cost, began=False)
     except Exception as second:  # noqa: BLE001  such as a full disk: told beside the first error
         told += f" (and its end could not be logged: {type(second).__name__}: {second})"
     return Outcome(planned, status, told, cost)

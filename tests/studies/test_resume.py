@@ -11,12 +11,13 @@ from corrigym.agents.shared import Shared
 from corrigym.episodes.runs import RunFolder
 from corrigym.errors import LogError, UsageError
 from corrigym.sandbox.base import Launcher
+from corrigym.sandbox.docker import Docker
 from corrigym.studies.attempts import standings
 from corrigym.studies.campaign import Shard, Work, create, join, load_plan, parse_shard
 from corrigym.studies.claims import Claims, Runner
 from corrigym.studies.planning import StudyPlan
 from corrigym.studies.report.report import to_files
-from corrigym.studies.runner import Outcome, Planned, Playing
+from corrigym.studies.runner import HOPELESS, Outcome, Planned, Playing, play_episode
 from corrigym.studies.simulation import Propensity, simulate
 from corrigym.studies.table import episode_table
 from tests.studies.files import cancelling, go_on, idle, plan_of, played
@@ -158,3 +159,14 @@ def test_a_plan_that_changed_is_not_resumed(tmp_path: Path, bubblewrap: Launcher
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write I/N"):
         parse_shard(text)
+
+
+def test_where_no_host_starts_any_more_the_rest_is_left_for_later(tmp_path: Path, bubblewrap: Launcher) -> None:
+    plan = plan_of(tmp_path)
+    gone = Docker(hosts=[f"unix://{tmp_path}/no-engine"])
+    run, outcomes = played(tmp_path, plan, play_episode, gone)
+    assert HOPELESS <= len(outcomes) <= HOPELESS + 1  # by two threads
+    assert all("did not start a container" in str(one.error) for one in outcomes)
+    assert states(plan, run) == {"error": len(outcomes), "not_started": 40 - len(outcomes)}
+    assert len(go_on(run, plan, Dying(999), bubblewrap, retry_errors=True)) == 40
+    assert states(plan, run) == {"finished": 40}
