@@ -48,32 +48,7 @@ try:
 except Exception as reason:
     raise SystemExit(str(reason).partition("\\n")[0])
 """
-INSPECT = """\
-import sys
-from inspect_ai import Task, eval
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ModelOutput, ModelUsage, get_model
-from inspect_ai.solver import generate, use_tools
-from inspect_ai.tool import bash
-
-episodes, calls, at_once = map(int, sys.argv[1:])
-
-def answer(input, tools, tool_choice, config):
-    said = sum(message.role == "assistant" for message in input)
-    output = (ModelOutput.for_tool_call("mockllm/model", "bash", {"command": "true"}) if said < calls
-              else ModelOutput.from_content("mockllm/model", "done"))
-    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # else it fetches a tokeniser
-    return output
-
-task = Task(dataset=MemoryDataset([Sample(id=n, input="Go.") for n in range(episodes)]),
-            solver=[use_tools(bash()), generate()], sandbox=("docker", "compose.yaml"))
-(log,) = eval(task, model=get_model("mockllm/model", custom_outputs=answer), max_samples=at_once, max_sandboxes=at_once,
-              max_subprocesses=at_once, log_dir="logs", display="none", log_realtime=False)
-assert log.status == "success", log.error
-said = [[(message.error, message.text) for message in sample.messages if message.role == "tool"]
-        for sample in log.samples]
-assert said == [[(None, "")] * calls] * episodes, said
-"""
+INSPECT = Path(__file__).with_name("inspect_calls.py")
 COMPOSE = """\
 services:
   default:
@@ -217,6 +192,7 @@ def call(launchers: Launchers, options: argparse.Namespace) -> None:
 
 def together(launchers: Launchers, _: argparse.Namespace) -> None:
     rates = {name: rate(lambda one=one: supervised(one), EPISODES) for name, one in launchers.items()}  # type: ignore[misc]
+    rates["bash -c true by a subprocess, no sandbox at all"] = rate(bare, EPISODES)
     base = EXECUTED
     if "docker" in launchers:
         rates[EXECUTED] = rate(executed, EPISODES // 3)
@@ -243,6 +219,12 @@ def supervised(launcher: Launcher) -> None:
             sandbox.exec("true")
 
 
+def bare() -> None:
+    """The most that there is to be had."""
+    for _ in range(CALLS):
+        subprocess.run(["/bin/bash", "-c", "true"], check=True)
+
+
 def executed() -> None:
     """What other harnesses do, with no harness: a container that sleeps, and a client program for each call."""
     container = client().containers.run(
@@ -259,11 +241,12 @@ def inspected(episodes: int) -> tuple[float, float]:
     starts, calls and ends by `docker compose`: of the whole, its imports and framework included; and less the time of
     one episode of one call, which is most of what does not grow with the calls."""
     with TemporaryDirectory() as folder:
-        Path(folder, "compose.yaml").write_text(COMPOSE.replace("IMAGE", image.tag()))
-        command = [sys.executable, "-c", INSPECT]
+        compose = Path(folder, "compose.yaml")
+        compose.write_text(COMPOSE.replace("IMAGE", image.tag()))
         single, whole = (
-            timed(lambda n=numbers: subprocess.run([*command, *map(str, n)], cwd=folder, check=True))  # type: ignore[misc]
+            timed(lambda command=command: subprocess.run(command, cwd=folder, check=True))  # type: ignore[misc]
             for numbers in ((1, 1, 1), (episodes, CALLS, AT_ONCE))
+            for command in [[sys.executable, str(INSPECT), *map(str, numbers), str(compose)]]
         )
     return episodes * CALLS / whole, (episodes * CALLS - 1) / (whole - single)
 

@@ -293,31 +293,7 @@ def same(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> str:
 # scale
 
 
-INSPECT = """\
-import sys
-from inspect_ai import Task, eval
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ModelOutput, ModelUsage, get_model
-from inspect_ai.solver import generate, use_tools
-from inspect_ai.tool import bash
-
-episodes, calls, at_once = map(int, sys.argv[1:])
-
-def answer(input, tools, tool_choice, config):
-    said = sum(message.role == "assistant" for message in input)
-    output = (ModelOutput.for_tool_call("mockllm/model", "bash", {"command": "true"}) if said < calls
-              else ModelOutput.from_content("mockllm/model", "done"))
-    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # else it fetches a tokeniser
-    return output
-
-task = Task(dataset=MemoryDataset([Sample(id=n, input="Go.") for n in range(episodes)]),
-            solver=[use_tools(bash()), generate()], sandbox="local")
-(log,) = eval(task, model=get_model("mockllm/model", custom_outputs=answer), max_samples=at_once, max_sandboxes=at_once,
-              max_subprocesses=at_once, log_dir="logs", display="none", log_realtime=False)
-assert log.status == "success", log.error
-called = [sum(message.role == "tool" for message in sample.messages) for sample in log.samples]
-assert called == [calls] * episodes, called
-"""
+INSPECT = Path(__file__).with_name("inspect_calls.py")
 
 
 def measured(command: list[str], folder: Path) -> str:
@@ -344,8 +320,13 @@ def scale(options: argparse.Namespace) -> None:
             arguments = ["study", "run", file.name, "--sandbox", "bubblewrap", "--max-sandboxes", str(at_once)]
             print("  corrigym:", measured([*COMMAND, *arguments], folder), flush=True)
             if find_spec("inspect_ai"):
-                numbers = map(str, (4 * worlds, options.calls, at_once))
-                print("  Inspect, local:", measured([sys.executable, "-c", INSPECT, *numbers], folder), flush=True)
+                episodes = options.inspect_episodes or 4 * worlds
+                numbers = map(str, (episodes, options.calls, at_once))
+                print(
+                    f"  Inspect, local, {episodes} episodes:",
+                    measured([sys.executable, str(INSPECT), *numbers], folder),
+                    flush=True,
+                )
 
 
 def main() -> None:
@@ -358,6 +339,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--shards", type=int, default=3)
     parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--inspect-episodes", type=int, help="fewer for Inspect, which takes minutes for a hundred")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--scratch", default=None, metavar="DIR", help="for run folders (default: the system's)")
     options = parser.parse_args()
