@@ -61,20 +61,21 @@ def drop_capabilities(keep: int | None = None) -> None:
 
 
 def drop_bounding_set() -> None:
-    """Needs CAP_SETPCAP; without it there is nothing to drop, as no-new-privileges forbids gaining any."""
+    """Of this process and all that it forks. Needs CAP_SETPCAP; without it there is nothing to drop, as
+    no-new-privileges forbids gaining any."""
     for capability in range(_LAST_CAPABILITY + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int], *, listen: bool) -> int | None:
-    """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter.
+    """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter (the
+    bounding set, the supervisor has dropped for all).
     With `listen` returns the descriptor on which its watched calls are told."""
     for name, value in limits.items():
         kind = getattr(resource, "RLIMIT_" + name)
         ceiling = resource.getrlimit(kind)[1]
         value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
         resource.setrlimit(kind, (value, value))
-    drop_bounding_set()
     if uid is not None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)

@@ -134,6 +134,7 @@ class Supervisor:
         guards = guards_of(request["guards"])
         self.witness = Witness(self.loop, self.interpreter, guards)
         self.logs: list[str] = request["logs"]
+        lockdown.drop_bounding_set()
         seccomp.prepare()
         isolation = self._probe()
         self.tells = isolation["system_calls"]

@@ -167,13 +167,12 @@ def _child(
         os.dup2(writer, 2)
         os.dup2(keep if told else null, 3)
         os.closerange(4, 4096)
-        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # handlers end with exec, what is ignored does not
         os.umask(0o002)
         _be_the_first_to_go()
         listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
         if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
-            socket.send_fds(socket.socket(fileno=3), [b"1"], [listener])
+            socket.send_fds(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, 3), [b"1"], [listener])
         os.closerange(3, 4096)
         try:
             os.chdir(cwd)
@@ -189,8 +188,7 @@ def _child(
 def _be_the_first_to_go() -> None:
     """Where memory is used up, the agent's smallest process is killed before the supervisor is."""
     try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
+        os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC), b"1000")
     except OSError:
         pass  # one uid: the file of a process that is not dumpable is root's
 

@@ -24,7 +24,7 @@ _PRLIMIT = {"x86_64": 302, "aarch64": 261}
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
 _X32_BIT = 0x40000000
 _ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 
 
 def install(*, listen: bool) -> int | None:
@@ -72,28 +72,39 @@ def _program(machine: str, notify: int | None) -> bytes:
     rows.append((_LOAD, 0, 0, 0))
     if machine == "x86_64":
         rows += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, foreign)]
-    for number, call in sorted(syscalls.refused(machine).items()):
-        rows += _refused(number, call, notify)
-    for number in syscalls.absent(machine):
-        rows += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    rows += [(_EQUAL, 0, 1, syscalls.SYSLOG[machine]), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]  # the machine's, not ours
-    rows += _unless(syscalls.FCNTL[machine], 1, (_EQUAL, 0, 1, syscalls.SET_LEASE), _ERRNO | errno.EINVAL)
-    rows += _unless(_PRLIMIT[machine], 0, (_EQUAL, 1, 0, 0), _ERRNO | errno.EPERM)  # of other processes
+    return b"".join(struct.pack("=HBBI", *row) for row in rows + _chosen(sorted(_rules(machine, notify).items())))
+
+
+def _rules(machine: str, notify: int | None) -> dict[int, list[Row]]:
+    """What becomes of each call that does not simply go on; every list ends by returning."""
+    rules = {number: _refused(call, notify) for number, call in syscalls.refused(machine).items()}
+    rules.update((number, [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]) for number in syscalls.absent(machine))
+    rules[syscalls.SYSLOG[machine]] = [(_RETURN, 0, 0, _ERRNO | errno.EPERM)]  # the machine's, not ours
+    rules[syscalls.FCNTL[machine]] = _unless(1, (_EQUAL, 0, 1, syscalls.SET_LEASE), _ERRNO | errno.EINVAL)
+    rules[_PRLIMIT[machine]] = _unless(0, (_EQUAL, 1, 0, 0), _ERRNO | errno.EPERM)  # of other processes
     if notify is not None:
-        for number, call in sorted(syscalls.watched(machine).items()):
-            rows += _notified(number, call.name, notify)
-    rows.append((_RETURN, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+        for number, call in syscalls.watched(machine).items():
+            rules.setdefault(number, _notified(call.name, notify))
+    return rules
 
 
-def _refused(number: int, call: syscalls.Call, notify: int | None) -> list[Row]:
+def _chosen(rules: list[tuple[int, list[Row]]]) -> list[Row]:
+    """By halves: the kernel tries a new filter with every number that there is, which is most of what it costs."""
+    if len(rules) == 1:
+        ((number, rows),) = rules
+        return [(_EQUAL, 0, len(rows), number), *rows, (_RETURN, 0, 0, _ALLOW)]
+    half = len(rules) // 2
+    below, above = _chosen(rules[:half]), _chosen(rules[half:])
+    return [(_AT_LEAST, 0, 1, rules[half][0]), (_JUMP, 0, 0, len(below)), *below, *above]
+
+
+def _refused(call: syscalls.Call, notify: int | None) -> list[Row]:
     action = notify or (_ERRNO | call.failure)
     if call.name == "clone":
-        return _unless(number, 0, (_ANY_BIT, 0, 1, syscalls.NEW_NAMESPACES), action)
+        return _unless(0, (_ANY_BIT, 0, 1, syscalls.NEW_NAMESPACES), action)
     if call.name == "socket":
         known = syscalls.FAMILIES
         return [
-            (_EQUAL, 0, len(known) + 5, number),
             (_LOAD, 0, 0, 16),
             (_EQUAL, 0, 1, syscalls.VSOCK),
             (_RETURN, 0, 0, action),
@@ -101,15 +112,14 @@ def _refused(number: int, call: syscalls.Call, notify: int | None) -> list[Row]:
             (_RETURN, 0, 0, _ERRNO | call.failure),
             (_RETURN, 0, 0, _ALLOW),
         ]
-    return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, action)]
+    return [(_RETURN, 0, 0, action)]
 
 
-def _notified(number: int, name: str, notify: int) -> list[Row]:
+def _notified(name: str, notify: int) -> list[Row]:
     if name == "ioctl":
-        return _unless(number, 1, (_EQUAL, 0, 1, syscalls.SET_FLAGS), notify)
+        return _unless(1, (_EQUAL, 0, 1, syscalls.SET_FLAGS), notify)
     if name == "sendto":  # only with an address of its own: a pointer, of which neither half need be zero
         return [
-            (_EQUAL, 0, 6, number),
             (_LOAD, 0, 0, 16 + 8 * 4),
             (_EQUAL, 0, 2, 0),
             (_LOAD, 0, 0, 20 + 8 * 4),
@@ -117,15 +127,9 @@ def _notified(number: int, name: str, notify: int) -> list[Row]:
             (_RETURN, 0, 0, notify),
             (_RETURN, 0, 0, _ALLOW),
         ]
-    return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, notify)]
+    return [(_RETURN, 0, 0, notify)]
 
 
-def _unless(number: int, argument: int, test: Row, action: int) -> list[Row]:
-    """`action` for the call unless `test` on the low half of an argument jumps over it; else the call goes on."""
-    return [
-        (_EQUAL, 0, 4, number),
-        (_LOAD, 0, 0, 16 + 8 * argument),
-        test,
-        (_RETURN, 0, 0, action),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+def _unless(argument: int, test: Row, action: int) -> list[Row]:
+    """`action` unless `test` on the low half of an argument jumps over it; else the call goes on."""
+    return [(_LOAD, 0, 0, 16 + 8 * argument), test, (_RETURN, 0, 0, action), (_RETURN, 0, 0, _ALLOW)]
