@@ -347,6 +347,15 @@ def times_of_the_world_are_relative_to_the_start(sandbox: Sandbox) -> None:
 
 
 @_check
+def the_top_of_the_tree_is_a_hosts_and_not_of_today(sandbox: Sandbox) -> None:
+    names = _said(sandbox, "ls /")
+    assert {"boot", "etc", "home", "media", "mnt", "opt", "srv", "sys", "tmp", "usr", "var"} <= set(names.split())
+    young = "find / /var -maxdepth 1 -mmin -60 ! -path /dev ! -path /proc ! -path /run ! -path /sys ! -path '*/tmp'"
+    assert _said(sandbox, f"{young} ! -path /usr") == ""
+    assert "CPU(s):" in _said(sandbox, "lscpu")
+
+
+@_check
 def accounts_are_kept_apart_or_it_is_said_that_they_are_not(sandbox: Sandbox) -> None:
     allowed = sandbox.exec("cat /srv/trainer.txt").exit_code == 0
     assert allowed != sandbox.isolation.separate_accounts
