@@ -27,7 +27,7 @@ from corrigym.scenarios.build import build_world, resolve_condition
 from corrigym.scenarios.loader import LoadedScenario, load_scenario
 from corrigym.scenarios.trajectories import script_loader
 from corrigym.studies.accounts import charge, together, told
-from corrigym.studies.runner import Allowance, Outcome, Planned, plan, run_episodes
+from corrigym.studies.runner import HOPELESS, Allowance, Outcome, Planned, no_host_starts, plan, run_episodes
 
 DEFAULTS: Mapping[str, Any] = {
     "agent": "script/honest", "sandbox": "auto", "worlds": 1, "epochs": 1, "seed": 0, "max_sandboxes": 4,
@@ -72,7 +72,8 @@ def _run(
             raise
     _report(options, folder, outcomes, launcher)
     if unstarted := len(episodes) - len(outcomes):
-        say(f"corrigym: --max-cost is reached: {unstarted} of {len(episodes)} episodes were not started")
+        why = f"{HOPELESS} hosts in a row did not start" if no_host_starts(outcomes) else "--max-cost is reached"
+        say(f"corrigym: {why}: {unstarted} of {len(episodes)} episodes were not started")
     return 0 if not unstarted and all(outcome.status == "finished" for outcome in outcomes) else 1
 
 

@@ -24,7 +24,7 @@ from corrigym.studies.engines import choose_engine
 from corrigym.studies.limits import Budget
 from corrigym.studies.loading import LoadedStudy, load_study
 from corrigym.studies.planning import StudyPlan, make_plan
-from corrigym.studies.runner import Allowance, Outcome, run_episodes
+from corrigym.studies.runner import HOPELESS, Allowance, Outcome, no_host_starts, run_episodes
 
 Settings = dict[str, dict[str, Any]]
 DEFAULTS: Mapping[str, Any] = {
@@ -166,4 +166,9 @@ def _tell(
         print(f"next:     corrigym study {'report' if set(states) == {'finished'} else 'resume'} {folder.path}")
     if spent:
         say("corrigym: the budget is spent; what was not started stays so until a resume with a higher --max-cost")
+    elif no_host_starts(outcomes):
+        say(
+            f"corrigym: {HOPELESS} hosts in a row did not start, so the rest was left for a resume (these need"
+            f" --retry-errors). The last one: {outcomes[-1].error}"
+        )
     return 0 if not spent and all(outcome.status == "finished" for outcome in outcomes) else 1

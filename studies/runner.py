@@ -165,6 +165,11 @@ def run_episodes(
         return _run(_Crew(iter(episodes), playing, play or play_episode, observer, pool, ahead), wanted)
 
 
+def no_host_starts(outcomes: Sequence[Outcome]) -> bool:
+    """Whether that is how the run ended, with what may be left of it."""
+    return len(outcomes) >= HOPELESS and not any(one.began for one in outcomes[-HOPELESS:])
+
+
 def _run(crew: "_Crew", threads: int) -> list[Outcome]:
     # daemon threads: one that hangs in a provider's answer does not keep an interrupted run from ending
     ends = [threading.Event() for _ in range(threads)]
