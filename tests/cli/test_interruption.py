@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,17 @@ SCRIPT = "steps:\n  - bash: echo begun\n  - bash: {command: 'sleep 4242', timeou
 
 
 @pytest.fixture
-def running(launcher: Launcher, tmp_path: Path) -> "subprocess.Popen[str]":
+def running(launcher: Launcher, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
     """A run that hangs in its second tool call."""
     (tmp_path / "hang.yaml").write_text(SCRIPT)
     command = [*COMMAND, "run", "weight-custody", "--agent", "script:hang.yaml", "--sandbox", launcher.name, "--json"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _until(lambda: any('"sleep 4242"' in log.read_text() for log in tmp_path.glob("runs/*/episodes/*.jsonl")))
-    return process
+    try:
+        _until(lambda: any('"sleep 4242"' in log.read_text() for log in tmp_path.glob("runs/*/episodes/*.jsonl")))
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _until(condition: "object", seconds: float = 60.0) -> None:
