@@ -4,8 +4,10 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 """
 
 import argparse
+import contextlib
 import importlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit status: 0 done, 1 failed, 2 usage, 3 validation failed, 130 interrupted."""
     options = parser().parse_args(arguments)
+    _open_as_many_files_as_may_be()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         module = importlib.import_module(f"corrigym.cli.{options.module}")
@@ -41,6 +44,13 @@ def main(arguments: Sequence[str]) -> int:
         told = f"{type(error).__name__}: {error}"
         return _complain(f"internal error: {told}. Please report it, with what CORRIGYM_DEBUG=1 prints", 1)
     return status
+
+
+def _open_as_many_files_as_may_be() -> None:
+    """A hundred sandboxes have more than a process gets unless it asks."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _complain(message: str, status: int) -> int:

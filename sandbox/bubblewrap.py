@@ -6,7 +6,6 @@ One uid exists inside; started by root it gives up root first, so that the "agen
 import contextlib
 import fcntl
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from corrigym.errors import SandboxError
 from corrigym.models import Json
-from corrigym.sandbox.base import ROOTS, Channel, Limits
+from corrigym.sandbox.base import ROOTS, Channel, Limits, ready_within
 from corrigym.sandbox.payload import INIT, primed
 
 _NOBODY = 65534
@@ -170,7 +169,7 @@ class _Process:
         assert self._process.stdout is not None
         fd, data, deadline = self._process.stdout.fileno(), bytearray(), time.monotonic() + timeout
         while len(data) < size:
-            if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not ready_within(fd, deadline - time.monotonic()):
                 raise SandboxError(f"the bubblewrap sandbox did not answer within {timeout:.0f} s")
             chunk = os.read(fd, size - len(data))
             if not chunk:
@@ -200,7 +199,7 @@ class _Process:
         except ProcessLookupError:  # another thread has just taken its end in
             return True
         try:
-            return bool(select.select([descriptor], [], [], seconds)[0])
+            return ready_within(descriptor, seconds)
         finally:
             os.close(descriptor)
 
@@ -224,7 +223,7 @@ class _Process:
 
     def _last_words(self) -> str:
         stream = self._process.stderr
-        if stream is None or stream.closed or not select.select([stream.fileno()], [], [], 1.0)[0]:
+        if stream is None or stream.closed or not ready_within(stream.fileno(), 1.0):
             return ""
         return os.read(stream.fileno(), 4096).decode("utf-8", "replace").strip()
 

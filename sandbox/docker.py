@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import platform
-import select
 import socket
 import struct
 import threading
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from corrigym.errors import SandboxError, SandboxUnavailable
 from corrigym.models import Json
 from corrigym.sandbox import image
-from corrigym.sandbox.base import ROOTS, Channel, Limits
+from corrigym.sandbox.base import ROOTS, Channel, Limits, ready_within
 from corrigym.sandbox.owner import owner_labels
 from corrigym.sandbox.payload import primed
 
@@ -200,7 +199,7 @@ class _Attached:
     def _exactly(self, size: int, deadline: float, timeout: float) -> bytes:
         data = bytearray()
         while len(data) < size:
-            if not select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not ready_within(self._socket.fileno(), deadline - time.monotonic()):
                 raise SandboxError(f"the Docker sandbox did not answer within {timeout:.0f} s")
             try:
                 chunk = self._socket.recv(size - len(data))

@@ -1,11 +1,13 @@
 """Sandboxes that are started ahead."""
 
+import os
+import resource
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,19 @@ def test_one_that_is_killed_while_it_comes_up_does_not_come_up(launcher: Launche
             channel.send(wire.encode({"op": "ready"}))
         with pytest.raises(SandboxError):
             channel.receive(1, 20)
+
+
+def test_a_sandbox_of_a_process_that_holds_many_others_answers(launcher: Launcher) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("not so many descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        with start(launcher) as sandbox:
+            assert sandbox.exec("whoami").output == "ops\n"
 
 
 def test_it_is_handed_out_once(counting: Counting) -> None:
