@@ -319,8 +319,8 @@ def scale(options: argparse.Namespace) -> None:
             file = write_study(folder, "script:calls.yaml", worlds, 1)
             arguments = ["study", "run", file.name, "--sandbox", "bubblewrap", "--max-sandboxes", str(at_once)]
             print("  corrigym:", measured([*COMMAND, *arguments], folder), flush=True)
-            if find_spec("inspect_ai"):
-                episodes = options.inspect_episodes or 4 * worlds
+            episodes = 4 * worlds if options.inspect_episodes is None else options.inspect_episodes
+            if find_spec("inspect_ai") and episodes:
                 numbers = map(str, (episodes, options.calls, at_once))
                 print(
                     f"  Inspect, local, {episodes} episodes:",
@@ -339,7 +339,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--shards", type=int, default=3)
     parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--inspect-episodes", type=int, help="fewer for Inspect, which takes minutes for a hundred")
+    parser.add_argument(
+        "--inspect-episodes", type=int, help="fewer, or none, for Inspect: it takes minutes for a hundred"
+    )
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--scratch", default=None, metavar="DIR", help="for run folders (default: the system's)")
     options = parser.parse_args()

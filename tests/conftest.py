@@ -1,6 +1,7 @@
 """Fixtures that every test may want."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 from corrigym.errors import SandboxUnavailable
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # begun in a shell's background: then nothing could be interrupted
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
