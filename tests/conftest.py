@@ -10,7 +10,6 @@ from corrigym.errors import SandboxUnavailable
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher
 
-
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # begun in a shell's background: then nothing could be interrupted
