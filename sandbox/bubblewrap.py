@@ -204,10 +204,17 @@ class _Process:
             os.close(descriptor)
 
     def kill(self) -> None:
-        """With its group: until bwrap has made the host, the host does not end with bwrap yet."""
-        if self._process.poll() is None:
+        """With its group and its children: until bwrap has made the host, the host does not end with bwrap yet, and on
+        the way there it leaves the group."""
+        if self._process.poll() is not None:
+            return
+        bwrap = self._process.pid
+        inner = ""
+        with contextlib.suppress(OSError):
+            inner = Path(f"/proc/{bwrap}/task/{bwrap}/children").read_text()
+        for end, process in [(os.killpg, bwrap), *((os.kill, int(child)) for child in inner.split())]:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                end(process, signal.SIGKILL)
 
     def wait(self, timeout: float) -> tuple[int, str]:
         """Exit status and what was said on stderr, for a command that ends by itself."""

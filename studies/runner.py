@@ -166,7 +166,7 @@ def run_episodes(
 
 
 def no_host_starts(outcomes: Sequence[Outcome]) -> bool:
-    """Whether that is how the run ended, with what may be left of it."""
+    """Whether the last ones say so: then what is left is left for later."""
     return len(outcomes) >= HOPELESS and not any(one.began for one in outcomes[-HOPELESS:])
 
 
@@ -208,8 +208,6 @@ class _Crew:
     """How many episodes are looked at before there is room for them."""
     coming: deque[Planned] = field(default_factory=deque)
     outcomes: list[Outcome] = field(default_factory=list)
-    unstarted: int = 0
-    """Episodes in a row whose host did not start."""
     failure: Exception | None = None
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -219,7 +217,6 @@ class _Crew:
                 self.observer.on_start(planned)
                 with self.pool.launcher(planned.id) as launcher:
                     outcome = self.play(planned, replace(self.playing, launcher=launcher))
-                self.unstarted = 0 if outcome.began else self.unstarted + 1
                 self.outcomes.append(outcome)
                 self.observer.on_end(outcome)
         except Exception as error:  # noqa: BLE001  a thread's error is told by the one that waits for it
@@ -231,7 +228,7 @@ class _Crew:
     def _next(self) -> Planned | None:
         with self.guard:
             while not (
-                self.playing.stop.is_set() or self.playing.allowance.spent or self.unstarted >= HOPELESS
+                self.playing.stop.is_set() or self.playing.allowance.spent or no_host_starts(self.outcomes)
             ):  # fmt: skip
                 planned = self.coming.popleft() if self.coming else next(self.waiting, None)
                 if planned is None:
