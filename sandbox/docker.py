@@ -125,6 +125,7 @@ def _launch(host: str | None, runtime: str | None, hostname: str, limits: Limits
         ["python3", "-IS", "/usr/local/sbin/init"],
         hostname=hostname,
         stdin_open=True,
+        network_disabled=True,  # "none" alone runs the engine's own program as a hook, half of a start
         labels={LABEL: "1", **owner_labels(), **labels},
         environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
         host_config=api.create_host_config(
