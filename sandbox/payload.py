@@ -4,6 +4,7 @@ import ast
 import json
 import marshal
 import struct
+import threading
 import zlib
 from functools import cache
 from importlib.util import MAGIC_NUMBER, find_spec
@@ -13,7 +14,7 @@ from corrigym.sandbox.base import Channel
 from corrigym.scenarios.syntax import parse
 
 _MAIN = "corrigym.sandbox.supervisor.main"
-
+_one_at_a_time = threading.Lock()
 _RECORDS = "corrigym.sandbox.supervisor.records"
 """Is `dataclasses` there."""
 
@@ -57,9 +58,14 @@ exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 """What stands in the sandbox as /usr/local/sbin/init: it runs the program that the host sends first."""
 
 
-@cache
 def payload() -> bytes:
     """A loader with the length that INIT expects before it, and after it what it takes: the modules, in two forms."""
+    with _one_at_a_time:  # as many threads as start sandboxes at once would each make it
+        return _payload()
+
+
+@cache
+def _payload() -> bytes:
     modules = [("dataclasses", _source(_RECORDS)), *((name, _source(name)) for name in _needed(_MAIN, {}))]
     compiled = marshal.dumps([(name, compile(source, name, "exec")) for name, source in modules])
     sources = zlib.compress(json.dumps(modules).encode())
@@ -79,7 +85,7 @@ def primed(channel: Channel) -> Channel:
 
 def _needed(name: str, found: dict[str, None]) -> dict[str, None]:
     """The module and all of ours that it imports, each after what it needs itself."""
-    for node in ast.walk(parse(_source(name))):
+    for node in parse(_source(name)).body:
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("corrigym."):
             continue
         for one in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):

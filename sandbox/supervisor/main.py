@@ -45,6 +45,7 @@ class Supervisor:
         self.loop = Loop()
         self.loop.watch(requests, selectors.EVENT_READ, self._receive)
         self._sent: list[dict[str, Any]] = []
+        self._waiting: processes.Waiting | None = None
 
     def serve(self) -> None:
         """Until the host closes the stream."""
@@ -60,6 +61,9 @@ class Supervisor:
             except wire.WireError:
                 return
             handler = handlers.get(request.get("op", ""))
+            if self._waiting and handler != self._exec:  # nobody is to find it
+                self._waiting.end()
+                self._waiting = None
             answered: list[dict[str, Any]] = []
             try:
                 if handler is None:
@@ -71,6 +75,10 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001  PID 1 must outlive whatever the agent's files make it raise
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _write_all(self._answers, wire.encode(answer))
+            if handler == self._exec:
+                told = self.tells and request["evidence"]
+                who = self.accounts.identity(request["account"] or self.agent)
+                self._waiting = processes.prepare(self.loop, who, self.limits, told=told)
 
     def _receive(self, _: int) -> None:
         """Also while a request is being answered: a host that is gone is to be noticed at once."""
@@ -183,12 +191,13 @@ class Supervisor:
 
         self.loop.after(_SAMPLED_EVERY, sample)
         account = request["account"] or self.agent
+        waiting, self._waiting = self._waiting, None
         processes.run(
             self.loop, request["argv"], self.accounts.identity(account),
             environment={**self.accounts.environment(account), **request["environment"]},
             cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
             limit=request["limit"], limits=self.limits, done=done,
-            expect=self._expect(request["step"]) if request["evidence"] else None,
+            expect=self._expect(request["step"]) if request["evidence"] else None, waiting=waiting,
         )  # fmt: skip
 
     def _expect(self, step: int) -> Callable[[socket.socket], None] | None:
