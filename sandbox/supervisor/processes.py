@@ -110,6 +110,7 @@ class Waiting:
     """A child that is confined, and waits for its `orders`: what to execute. `reader` brings its output, `told` the
     descriptor that tells its system calls. Made ahead, as to make it is half of what a short command takes."""
 
+    loop: Loop
     pid: int
     who: Identity
     reader: int
@@ -129,9 +130,11 @@ class Waiting:
         return True
 
     def end(self) -> None:
-        """Instead of orders."""
+        """Instead of orders. When this returns it is gone."""
         if not self.ended:
-            os.kill(self.pid, signal.SIGKILL)  # the pid is its own until it is reaped, which ends it
+            os.kill(self.pid, signal.SIGKILL)  # until it is reaped, which ends it, the pid is its own
+        while not self.ended:
+            self.loop.turn()
         os.close(self.orders)
         os.close(self.reader)
         if self.told:
@@ -156,7 +159,7 @@ def prepare(
     os.close(writer)
     if theirs:
         theirs.close()
-    waiting = Waiting(pid or 0, who, reader, order, ours, ended=pid is None)
+    waiting = Waiting(loop, pid or 0, who, reader, order, ours, ended=pid is None)
     if pid is None:
         waiting.end()
         return None
