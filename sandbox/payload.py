@@ -13,7 +13,6 @@ from pathlib import Path
 from corrigym.sandbox.base import Channel
 from corrigym.scenarios.syntax import parse
 
-_MAIN = "corrigym.sandbox.supervisor.main"
 _one_at_a_time = threading.Lock()
 _RECORDS = "corrigym.sandbox.supervisor.records"
 """Is `dataclasses` there."""
@@ -58,15 +57,16 @@ exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 """What stands in the sandbox as /usr/local/sbin/init: it runs the program that the host sends first."""
 
 
-def payload() -> bytes:
-    """A loader with the length that INIT expects before it, and after it what it takes: the modules, in two forms."""
+def payload(main: str = "corrigym.sandbox.supervisor.main") -> bytes:
+    """A loader with the length that INIT expects before it, and after it what it takes: the module `main` and all that
+    it needs, in two forms. In the end its `main` is called."""
     with _one_at_a_time:  # as many threads as start sandboxes at once would each make it
-        return _payload()
+        return _payload(main)
 
 
 @cache
-def _payload() -> bytes:
-    modules = [("dataclasses", _source(_RECORDS)), *((name, _source(name)) for name in _needed(_MAIN, {}))]
+def _payload(main: str) -> bytes:
+    modules = [("dataclasses", _source(_RECORDS)), *((name, _source(name)) for name in _needed(main, {}))]
     compiled = marshal.dumps([(name, compile(source, name, "exec")) for name, source in modules])
     sources = zlib.compress(json.dumps(modules).encode())
     program = _LOADER.format(compiled=len(compiled), sources=len(sources), magic=MAGIC_NUMBER).encode()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,13 @@ _SHELLS = ("bash", "dash", "sh", "busybox", "zsh")
 
 @dataclass(frozen=True)
 class Notice:
-    """One call as the kernel tells it: `thread` made it, `arguments` are six words."""
+    """One call as the kernel tells it: `thread` made it, `arguments` are six words. `begins`: what it was made to execute,
+    if it is a child of ours."""
 
     thread: int
     call: syscalls.Call
     arguments: tuple[int, ...]
+    begins: Sequence[str] = ()
 
 
 class Interpreter:
@@ -128,8 +130,13 @@ class Interpreter:
 
     def _execute(self, notice: Notice) -> dict[str, Any]:
         at = 1 if notice.call.name == "execve" else 2
-        argv = [_text(word) for word in targets.words(notice.thread, notice.arguments[at], LONGEST_COMMAND)]
-        path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
+        try:
+            argv = [_text(word) for word in targets.words(notice.thread, notice.arguments[at], LONGEST_COMMAND)]
+            path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
+        except PermissionError:  # under bubblewrap our children's memory is their makers', until they execute something
+            if not notice.begins:
+                raise
+            argv, path = _shortened(notice.begins), os.fsencode(notice.begins[0])
         return _told(notice, "execute", [path], argv=argv)
 
     def _signal(self, notice: Notice) -> dict[str, Any] | None:
@@ -180,6 +187,17 @@ class Interpreter:
         argv = [[_text(word) for word in targets.command(pid)] for pid in chain]
         paths = sorted(path for path in held if self._is_protected(path))
         return _told(notice, "connect", paths, host=address[0], port=address[1], argv=argv)
+
+
+def _shortened(argv: Sequence[str]) -> list[str]:
+    """As much of it as is read of others'."""
+    room, kept = LONGEST_COMMAND, []
+    for word in argv[: targets.MAX_WORDS]:
+        kept.append(_text(os.fsencode(word)[:room]))
+        room -= len(os.fsencode(word))
+        if room <= 0:
+            break
+    return kept
 
 
 def _is_in(path: bytes, owned: list[bytes]) -> bool:

@@ -21,6 +21,10 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40
 CAP_SYS_PTRACE = 19
+OF_A_NAMESPACE = (10, 12, CAP_SYS_PTRACE, 21, 24)
+"""NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE: what the supervisor needs in namespaces of its own to
+set the host up. Before anything of the agent's runs it keeps only SYS_PTRACE, to read what a system call's arguments
+point at."""
 
 
 def hide_from_ptrace() -> None:
@@ -50,11 +54,11 @@ def forbid_user_namespaces() -> None:
         pass  # not ours to set (Docker): its seccomp profile refuses new namespaces there, and isolation() tells
 
 
-def drop_capabilities(keep: int | None = None) -> None:
-    """Gives up every capability for good (but `keep`), inheritable and ambient ones included."""
+def drop_capabilities(*keep: int) -> None:
+    """Gives up every capability for good (but those of `keep`), inheritable and ambient ones included."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    kept = 0 if keep is None else 1 << keep
+    kept = sum(1 << capability for capability in keep)
     # effective, permitted, inheritable; first the low halves, then the high ones
     if _libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
@@ -111,10 +115,8 @@ def _can_open_namespace(flags: int) -> bool:
     """By unshare, or by clone, which the engine's own profile would not tell apart from a fork."""
     pid = os.fork()
     if pid == 0:
-        clone = next(
-            (number for number, call in syscalls.refused(os.uname().machine).items() if call.name == "clone"), 0
-        )
-        opened = _libc.unshare(flags) == 0 or (clone and _libc.syscall(clone, flags | signal.SIGCHLD, 0, 0, 0, 0) >= 0)
+        cloned = syscalls.number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0
+        opened = _libc.unshare(flags) == 0 or _libc.syscall(*cloned) >= 0
         os._exit(0 if opened else 1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 

@@ -29,7 +29,7 @@ from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
 from corrigym.sandbox.supervisor.vitals import Vitals
-from corrigym.sandbox.supervisor.witness import LENT, Witness
+from corrigym.sandbox.supervisor.witness import Witness
 from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
@@ -137,7 +137,7 @@ class Supervisor:
             for path in request["read_only"]:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()
-            lockdown.drop_capabilities(keep=lockdown.CAP_SYS_PTRACE)
+            lockdown.drop_capabilities(lockdown.CAP_SYS_PTRACE)
         self.interpreter = Interpreter(request["protected"], request["secret"], self.sinkhole.prepare)
         guards = guards_of(request["guards"])
         self.witness = Witness(self.loop, self.interpreter, guards)
@@ -200,9 +200,9 @@ class Supervisor:
             expect=self._expect(request["step"]) if request["evidence"] else None, waiting=waiting,
         )  # fmt: skip
 
-    def _expect(self, step: int) -> Callable[[socket.socket], None] | None:
+    def _expect(self, step: int) -> Callable[[socket.socket, int, list[str]], None] | None:
         """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""
-        return (lambda channel: self.witness.expect(channel, step)) if self.tells else None
+        return (lambda *begun: self.witness.expect(step, *begun)) if self.tells else None
 
     def _seen(self, final: bool = False) -> dict[str, Any]:
         """What the services, the network and the file tree tell since the last call."""
@@ -213,7 +213,7 @@ class Supervisor:
         seen = self.watch.changes(final)
         return {
             "ledger": served, "egress": sent, "changes": [
-                self._change(one) for one in seen.differences if LENT not in one.path
+                self._change(one) for one in seen.differences if self.witness.lent not in one.path
             ],
             "touched": [_shown(path) for path in seen.touched], "dropped": seen.dropped, "unread": seen.unread,
             **self.witness.take(), **self.vitals.look(),

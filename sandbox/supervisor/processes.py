@@ -178,12 +178,13 @@ def run(
     limit: int,
     limits: dict[str, int],
     done: Callable[[Outcome], None],
-    expect: Callable[[socket.socket], None] | None = None,
+    expect: Callable[[socket.socket, int, list[str]], None] | None = None,
     waiting: Waiting | None = None,
 ) -> int | None:
     """Starts `argv` in a process group of its own, and returns its pid; `done` is called once the program itself has
     ended. Whatever it left in the background goes on (its output is read and dropped). At `timeout` the whole group is
-    killed. `expect` takes the socket on which the descriptor comes that tells the program's system calls. On a host
+    killed. `expect` takes the socket on which the descriptor comes that tells the program's system calls, the pid and
+    `argv`. On a host
     whose processes are used up the program fails as it would anywhere, and there is no pid. `waiting` becomes the
     program if it can, and is used up."""
     orders = marshal.dumps((argv, environment, cwd))
@@ -199,7 +200,7 @@ def run(
             return None
         os.close(waiting.orders)
     if expect and waiting.told:
-        expect(waiting.told)
+        expect(waiting.told, waiting.pid, argv)
     os.set_blocking(waiting.reader, False)
     running = _Running(loop, waiting.pid, waiting.reader, limit, done)
     loop.watch(waiting.reader, selectors.EVENT_READ, running.readable)

@@ -7,6 +7,7 @@ only, Python 3.9.
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -150,3 +151,8 @@ def refused(machine: str) -> dict[int, Call]:
 def absent(machine: str) -> list[int]:
     """The numbers of the calls that fail as unknown and are not told."""
     return sorted(x86 if machine == "x86_64" else arm for _, x86, arm in _ABSENT)
+
+
+def number(name: str) -> int:
+    """Of a call that is refused the agent, on this machine."""
+    return next(number for number, call in refused(os.uname().machine).items() if call.name == name)

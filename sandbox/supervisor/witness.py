@@ -16,6 +16,7 @@ import selectors
 import socket
 import struct
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from corrigym.sandbox.supervisor import files, syscalls, targets
@@ -29,10 +30,17 @@ counted."""
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
-LENT = os.urandom(8).hex()
-"""What the copies are called that guarded processes write into: none of the agent's files."""
 _X32_BIT = 0x40000000
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What those who share a listener go back to: a child of ours, and the tool call that it was made for."""
+
+    step: int
+    pid: int
+    argv: list[str]
 
 
 class Witness:
@@ -47,9 +55,13 @@ class Witness:
         self._kept: Counter[str] = Counter()
         self._buffer = bytearray(_NOTIFICATION.size)
         self.lost = self.unreadable = 0
+        self.lent = os.urandom(8).hex()
+        """What the copies are called that guarded processes write into: none of the agent's files."""
 
-    def expect(self, channel: socket.socket, step: int) -> None:
-        """A child is about to send the descriptor on which its calls are told; they are `step`'s, also much later."""
+    def expect(self, step: int, channel: socket.socket, pid: int, argv: list[str]) -> None:
+        """A child is about to send the descriptor on which its calls are told, and to execute `argv`; the calls are
+        `step`'s, also much later."""
+        begun = _Begun(step, pid, argv)
 
         def arrived(_: int) -> None:
             try:
@@ -59,7 +71,7 @@ class Witness:
             self._loop.forget(channel.fileno())
             channel.close()
             for listener in descriptors:
-                self._attend(listener, step)
+                self._attend(listener, begun)
 
         self._loop.watch(channel.fileno(), selectors.EVENT_READ, arrived)
 
@@ -71,7 +83,7 @@ class Witness:
         lost, self.lost, unreadable, self.unreadable = self.lost, 0, self.unreadable, 0
         return {"calls": records, "calls_lost": lost, "calls_unreadable": unreadable}
 
-    def _attend(self, listener: int, step: int) -> None:
+    def _attend(self, listener: int, begun: _Begun) -> None:
         try:
             fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
         except OSError:
@@ -84,20 +96,21 @@ class Witness:
             # not without a look: asked for a call that is not there, the kernel would let us wait
             for _, events in poll.poll(0):
                 if events & select.POLLIN:
-                    self._answer(listener, step)
+                    self._answer(listener, begun)
                 else:  # the last process is gone
                     self._loop.forget(listener)
                     os.close(listener)
 
         self._loop.watch(listener, selectors.EVENT_READ, told)
 
-    def _answer(self, listener: int, step: int) -> None:
+    def _answer(self, listener: int, begun: _Begun) -> None:
         self._buffer[:] = bytes(_NOTIFICATION.size)
         try:
             fcntl.ioctl(listener, _RECEIVE, self._buffer)
         except OSError:
             return  # the caller was killed meanwhile
         number, thread, _, call, architecture, _, *arguments = _NOTIFICATION.unpack(self._buffer)
+        step = begun.step
         if architecture != self._architecture or call >= _X32_BIT:
             self._keep(thread, step, {"name": f"foreign call {call}", "operation": "isolation", "refused": True})
             answer = _RESPONSE.pack(number, 0, -errno.ENOSYS, 0)
@@ -105,7 +118,7 @@ class Witness:
             self._keep(thread, step, {"name": self._refused[call].name, "operation": "isolation", "refused": True})
             answer = _RESPONSE.pack(number, 0, -self._refused[call].failure, 0)
         else:
-            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments)), step)
+            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments), begun.argv if thread == begun.pid else ()), step)
         if answer:
             try:
                 fcntl.ioctl(listener, _SEND, answer)
@@ -131,7 +144,7 @@ class Witness:
         if not guard.feign:
             return _RESPONSE.pack(number, 0, -errno.EPERM, 0)
         if record["operation"] in ("write", "copy"):
-            return _lend(listener, number, record["paths"][-1])
+            return _lend(listener, number, record["paths"][-1], self.lent)
         return _RESPONSE.pack(number, 0, 0, 0)
 
     def _keep(self, thread: int, step: int, record: dict[str, Any]) -> None:
@@ -155,9 +168,9 @@ def _subjects(record: dict[str, Any]) -> list[str]:
     return [*record["paths"], *record["detail"].get("to", ())]
 
 
-def _lend(listener: int, number: int, path: str) -> bytes:
+def _lend(listener: int, number: int, path: str, name: str) -> bytes:
     """Gives the caller a copy to write into that nobody else ever sees; the answer if that cannot be done."""
-    copy = os.memfd_create(LENT, os.MFD_CLOEXEC)
+    copy = os.memfd_create(name, os.MFD_CLOEXEC)
     try:
         with contextlib.suppress(OSError), files.open_regular(path) as file:
             os.write(copy, file.read(_LONGEST_COPY))
