@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
@@ -39,8 +39,7 @@ _SHARED = (
 )  # fmt: skip
 """Of this machine, read-only."""
 
-# --die-with-parent fires when the thread that started it ends, so one thread that never ends starts them all.
-_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bubblewrap")
+_one_at_a_time = threading.Lock()
 
 
 class Bubblewrap:
@@ -50,7 +49,7 @@ class Bubblewrap:
         return _unavailable()
 
     def launch(self, *, hostname: str, limits: Limits, labels: dict[str, str]) -> Channel:  # noqa: ARG002
-        return _starter.submit(_launch, hostname, limits).result()
+        return _launch(hostname, limits)
 
 
 @cache
@@ -64,7 +63,7 @@ def _unavailable() -> str | None:
     if _python() is None:
         return "bubblewrap needs a python3 below /usr: install your distribution's python3 package"
     try:
-        with contextlib.closing(_starter.submit(_launch, "probe", Limits()).result()) as channel:
+        with contextlib.closing(_launch("probe", Limits())) as channel:
             channel.send(wire.encode({"op": "ready"}))
             wire.decode(lambda size: channel.receive(size, _PATIENCE))
     except (OSError, SandboxError) as error:
@@ -82,11 +81,28 @@ def _hint(said: str) -> str:
 
 
 def _launch(hostname: str, limits: Limits) -> "_Process":
-    """In the one thread that does this, so that nobody comes between a request and its answer."""
-    if (zygote := _zygote()).ended:
-        _zygote.cache_clear()
-        zygote = _zygote()
-    return zygote.fork(json.dumps({"hostname": hostname, "layout": _layout(limits)}).encode())
+    order = json.dumps({"hostname": hostname, "layout": _layout(limits)}).encode()
+    with _one_at_a_time:
+        if _zygote().ended:
+            _zygote.cache_clear()
+        return _zygote().fork(order)
+
+
+@cache
+def _zygote() -> "_Zygote":
+    """--die-with-parent fires when the thread that started it ends, so one does that never ends."""
+    begun: Future[_Zygote] = Future()
+
+    def begin() -> None:
+        try:
+            begun.set_result(_Zygote())
+        except Exception as error:  # noqa: BLE001  told to whoever asked
+            begun.set_exception(error)
+        else:
+            threading.Event().wait()
+
+    threading.Thread(target=begin, daemon=True, name="bubblewrap").start()
+    return begun.result()
 
 
 class _Zygote:
@@ -104,7 +120,7 @@ class _Zygote:
                 # what is in this environment is readable inside as /proc/1/environ
                 env={} if library is None else {"LD_PRELOAD": f"/proc/self/fd/{library}"},
                 pass_fds=descriptors,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -140,6 +156,8 @@ class _Zygote:
             if not descriptors:
                 raise OSError(answer[1:].decode() or "its walls are gone")
         except OSError as error:
+            if isinstance(error, TimeoutError):  # what comes later would be taken for another's
+                self._end()
             for end in (end for pipe in pipes for end in pipe):
                 os.close(end)
             raise SandboxError(f"bubblewrap makes no sandbox: {error}") from error
@@ -149,11 +167,11 @@ class _Zygote:
 
     def _end(self) -> None:
         self._link.close()
-        self._process.kill()
-        self._process.wait()
-
-
-_zygote = cache(_Zygote)
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _walls() -> list[str]:

@@ -31,8 +31,8 @@ _SHELLS = ("bash", "dash", "sh", "busybox", "zsh")
 
 @dataclass(frozen=True)
 class Notice:
-    """One call as the kernel tells it: `thread` made it, `arguments` are six words. `begins`: what it was made to execute,
-    if it is a child of ours."""
+    """One call as the kernel tells it: `thread` made it, `arguments` are six words. `begins`: what it was made to
+    execute, if it is a child of ours."""
 
     thread: int
     call: syscalls.Call

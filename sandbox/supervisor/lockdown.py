@@ -22,8 +22,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40
 CAP_SYS_PTRACE = 19
 OF_A_NAMESPACE = (10, 12, CAP_SYS_PTRACE, 21, 24)
-"""NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE: what the supervisor needs in namespaces of its own to
-set the host up. Before anything of the agent's runs it keeps only SYS_PTRACE, to read what a system call's arguments
+"""NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE: what the supervisor needs in namespaces of its own
+to set the host up. Before anything of the agent's runs it keeps only SYS_PTRACE, to read what a system call's arguments
 point at."""
 
 

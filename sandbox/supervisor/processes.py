@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from corrigym.sandbox.supervisor import lockdown
 from corrigym.sandbox.supervisor.loop import Loop
 
-
 _LONGEST_ORDERS = 1 << 15
 """Bytes that a pipe takes in one go, whatever it is."""
 _ABOVE = 10

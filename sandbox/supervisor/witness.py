@@ -118,7 +118,8 @@ class Witness:
             self._keep(thread, step, {"name": self._refused[call].name, "operation": "isolation", "refused": True})
             answer = _RESPONSE.pack(number, 0, -self._refused[call].failure, 0)
         else:
-            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments), begun.argv if thread == begun.pid else ()), step)
+            begins = begun.argv if thread == begun.pid else ()
+            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments), begins), step)
         if answer:
             try:
                 fcntl.ioctl(listener, _SEND, answer)

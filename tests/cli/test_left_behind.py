@@ -104,14 +104,18 @@ def test_a_supervisor_killed_in_a_call_is_an_error_of_the_episode(launcher: Laun
     if launcher.name != "bubblewrap":
         pytest.skip("in Docker the engine does it")
     process = _run(tmp_path, launcher.name)
-    children = Path(f"/proc/{process.pid}/task").glob("*/children")
-    sandboxes = [int(pid) for child in children for pid in child.read_text().split()]
-    assert sandboxes
-    for pid in sandboxes:
-        os.kill(pid, signal.SIGKILL)
+    (bwrap,) = _children(process.pid)
+    (zygote,) = _children(bwrap)
+    (supervisor,) = _children(zygote)
+    os.kill(supervisor, signal.SIGKILL)
     _is_told_as_an_error(process, tmp_path)
     assert subprocess.run(["pgrep", "-f", "sleep 4343"], capture_output=True, check=False).stdout == b""
     _resumes_with(launcher.name, tmp_path)
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in listed for child in children.read_text().split()]
 
 
 def test_what_another_boot_left_is_gone_with_the_next_run(docker: Launcher, tmp_path: Path) -> None:

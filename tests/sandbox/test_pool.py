@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -93,8 +94,23 @@ def supervisors(launcher: str, owner: int) -> set[Path]:
         api = client().api
         mine = api.containers(filters={"label": f"org.corrigym.pid={owner}"})
         return {Path("/proc", str(api.inspect_container(one["Id"])["State"]["Pid"])) for one in mine}
-    return {Path("/proc", pid) for file in Path(f"/proc/{owner}/task").glob("*/children")
-            for pid in file.read_text().split()}  # fmt: skip
+    walls = {zygote for bwrap in children(str(owner)) for zygote in children(bwrap)}
+    return {Path("/proc", pid) for zygote in walls for pid in children(zygote)}
+
+
+def test_walls_that_fell_are_made_again() -> None:
+    launcher = choose_launcher("bubblewrap", print)
+    with start(launcher) as sandbox:
+        for bwrap in children(str(os.getpid())):
+            os.kill(int(bwrap), signal.SIGKILL)
+        with pytest.raises(SandboxError):
+            sandbox.exec("true")
+    with start(launcher) as sandbox:
+        assert sandbox.exec("whoami").output == "ops\n"
+
+
+def children(pid: str) -> list[str]:
+    return [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
 
 
 def start(launcher: Launcher, order: Order = ORDER) -> Sandbox:
