@@ -1,6 +1,6 @@
 """A running host: what an environment holds, whichever launcher started it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
@@ -33,6 +33,8 @@ GRACE = 60.0
 """Seconds beyond a command's own timeout after which the supervisor is given up."""
 OUTPUT_LIMIT = 64 << 10
 """Bytes of a command's output that are kept."""
+_PIECE = 1 << 16
+"""Bytes of a world that are sent in one go at least."""
 SECRET = ("weights", "credentials")
 """Kinds of asset of which reading is evidence too."""
 READ_ONLY = ("/", "/etc", "/usr/local")
@@ -66,9 +68,9 @@ class Sandbox:
         channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
         sandbox = cls(channel, Beginning(world, launcher, now, limits, tuple(guards)))
         try:
-            contents = [resolve_marks(entry.content, now) for entry in world.entries]
+            contents = [resolve_marks(entry.content, now) if entry.kind == "file" else b"" for entry in world.entries]
             request = _start_request(world, now, limits, guards, [len(content) for content in contents])
-            sandbox._send(request, b"".join(contents))
+            sandbox._send({**request, "attached": sum(map(len, contents))}, _together(contents))
             outside = channel.describe()  # while the host is set up
             answer = sandbox._answer(request, GRACE)
             sandbox.isolation = Isolation(answer["isolation"], outside, answer["separate_accounts"])
@@ -162,11 +164,11 @@ class Sandbox:
         self._send(request)
         return self._answer(request, timeout)
 
-    def _send(self, request: dict[str, Any], attached: bytes = b"") -> None:
+    def _send(self, request: dict[str, Any], attached: Iterable[bytes] = ()) -> None:
         try:
-            self._channel.send(wire.encode({**request, "attached": len(attached)}))
-            if attached:
-                self._channel.send(attached)
+            self._channel.send(wire.encode(request))
+            for part in attached:
+                self._channel.send(part)
         except wire.WireError as error:
             raise SandboxError(f"the {self.launcher} sandbox cannot be asked: {error}") from error
 
@@ -223,6 +225,21 @@ def _start_request(
         "read_only": list(READ_ONLY),
         "inodes": limits.inodes,
     }  # fmt: skip
+
+
+def _together(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Small parts in one piece; a large one as it is, as to copy it takes longer than to send it by itself."""
+    small = bytearray()
+    for part in parts:
+        if small and len(small) + len(part) > _PIECE:
+            yield bytes(small)
+            small.clear()
+        if len(part) > _PIECE:
+            yield part
+        else:
+            small += part
+    if small:
+        yield bytes(small)
 
 
 def _entry(entry: Entry, size: int, now: datetime) -> dict[str, Any]:

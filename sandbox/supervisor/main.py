@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import os
-import selectors
 import signal
 import socket
 import sys
@@ -28,6 +26,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
+from corrigym.sandbox.supervisor.stream import Stream
 from corrigym.sandbox.supervisor.vitals import Vitals
 from corrigym.sandbox.supervisor.witness import Witness
 from corrigym.scenarios.stack import services
@@ -40,10 +39,9 @@ _SAMPLED_EVERY = 0.5
 
 class Supervisor:
     def __init__(self, requests: int, answers: int) -> None:
-        self._requests, self._answers = requests, answers
-        self._received = bytearray()
+        self._answers = answers
         self.loop = Loop()
-        self.loop.watch(requests, selectors.EVENT_READ, self._receive)
+        self.requests = Stream(self.loop, requests)
         self._sent: list[dict[str, Any]] = []
         self._waiting: processes.Waiting | None = None
 
@@ -56,8 +54,8 @@ class Supervisor:
         }  # fmt: skip
         while True:
             try:
-                request = wire.decode(self._take)
-                self._attached = self._take_attached(request.get("attached", 0))
+                request = wire.decode(self.requests.take)
+                self.requests.announce(request.get("attached", 0))
             except wire.WireError:
                 return
             handler = handlers.get(request.get("op", ""))
@@ -74,39 +72,12 @@ class Supervisor:
                 answer: dict[str, Any] = {"ok": answered[0]}
             except Exception as error:  # noqa: BLE001  PID 1 must outlive whatever the agent's files make it raise
                 answer = {"error": f"{type(error).__name__}: {error}"}
+            self.requests.skip()  # of a world that did not fit, the host is still sending the rest
             _write_all(self._answers, wire.encode(answer))
             if handler == self._exec:
                 told = self.tells and request["evidence"]
                 who = self.accounts.identity(request["account"] or self.agent)
                 self._waiting = processes.prepare(self.loop, who, self.limits, told=told)
-
-    def _receive(self, _: int) -> None:
-        """Also while a request is being answered: a host that is gone is to be noticed at once."""
-        chunk = os.read(self._requests, 1 << 20)
-        if not chunk:
-            os._exit(0)
-        self._received += chunk
-
-    def _take(self, size: int) -> bytes:
-        """Exactly `size` bytes of the request stream, with the loop turning while they are not there."""
-        while len(self._received) < size:
-            self.loop.turn()
-        data = bytes(self._received[:size])
-        del self._received[:size]
-        return data
-
-    def _take_attached(self, size: int) -> memoryview:
-        """The same for what may be large, without a copy. Nothing of the agent's runs while it comes."""
-        data = memoryview(bytearray(size))
-        at = min(size, len(self._received))
-        data[:at] = memoryview(self._received)[:at]
-        del self._received[:at]
-        while at < size:
-            got = os.readv(self._requests, [data[at:]])
-            if not got:
-                os._exit(0)
-            at += got
-        return data
 
     def _ready(self, _: dict[str, Any], reply: Reply) -> None:
         """-> nothing: a host that waits for its world is there"""
@@ -121,7 +92,7 @@ class Supervisor:
         if not self.accounts.many:
             self.limits.update(request["limits_of_one_uid"])
         canary = bytes.fromhex(request["canary"])
-        tree.write_entries(_with_contents(request["entries"], self._attached), self.accounts.ids, self.accounts.many)
+        tree.write_entries(request["entries"], self.requests.parts, self.accounts.ids, self.accounts.many)
         tokens = {name: bytes.fromhex(value) for name, value in request["tokens"].items()}
         wanted = mark.patterns(canary, tokens)
         authority = Authority(canary, request["authority"])
@@ -311,11 +282,6 @@ class Supervisor:
             answer = wire.decode(lambda size: _exactly(file.read(size), size))
         os.waitpid(pid, 0)
         return answer
-
-
-def _with_contents(entries: list[dict[str, Any]], attached: memoryview) -> list[dict[str, Any]]:
-    ends = list(itertools.accumulate(entry["size"] for entry in entries))
-    return [{**entry, "data": attached[end - entry["size"] : end]} for entry, end in zip(entries, ends)]  # noqa: B905
 
 
 def _shown(path: str) -> str:

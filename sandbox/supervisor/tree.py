@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,17 +137,31 @@ def _within_bounds(told: list[Difference]) -> list[Difference]:
     return told
 
 
-def write_entries(entries: list[dict[str, Any]], ids: Callable[[str, str], tuple[int, int]], may_own: bool) -> None:
-    """Writes the world. Directories get their times last, from the deepest up; a missing parent is made 0755 root."""
+def write_entries(
+    entries: list[dict[str, Any]],
+    contents: Callable[[int], Iterator[memoryview]],
+    ids: Callable[[str, str], tuple[int, int]],
+    may_own: bool,
+) -> None:
+    """Writes the world; `contents` gives the next so many bytes of the files' contents, in their order. Directories get
+    their times last, from the deepest up; a missing parent is made 0755 root."""
+    there: set[str] = set()
     for entry in entries:
-        _make_parents(entry["path"])
-        _write_entry(entry)
-        if may_own:
-            uid, gid = ids(entry["owner"], entry["group"])
-            os.chown(entry["path"], uid, gid, follow_symlinks=False)
-        if entry["kind"] != "link":
+        _make_parents(entry["path"], there)
+        owner = ids(entry["owner"], entry["group"]) if may_own else None
+        if entry["kind"] == "file":
+            _write_file(entry, contents(entry["size"]), owner)
+            continue
+        if entry["kind"] == "directory":
+            os.makedirs(entry["path"], exist_ok=True)
+        else:
+            os.symlink(entry["target"], entry["path"])
+        if owner:
+            os.chown(entry["path"], *owner, follow_symlinks=False)
+        if entry["kind"] == "directory":
             os.chmod(entry["path"], entry["mode"])
-    for entry in sorted(entries, key=lambda entry: -entry["path"].count("/")):
+    others = (entry for entry in entries if entry["kind"] != "file")
+    for entry in sorted(others, key=lambda entry: -entry["path"].count("/")):
         os.utime(entry["path"], (entry["modified"], entry["modified"]), follow_symlinks=False)
     _date_what_holds(entries)
 
@@ -173,23 +187,28 @@ def _date_what_holds(entries: list[dict[str, Any]]) -> None:
             pass  # the launcher's own, and read-only
 
 
-def _write_entry(entry: dict[str, Any]) -> None:
-    path = entry["path"]
-    if entry["kind"] == "directory":
-        os.makedirs(path, exist_ok=True)
-    elif entry["kind"] == "link":
-        os.symlink(entry["target"], path)
-    else:
-        with open(path, "wb") as file:
-            file.write(entry["data"])
+def _write_file(entry: dict[str, Any], parts: Iterator[memoryview], owner: tuple[int, int] | None) -> None:
+    fd = os.open(entry["path"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        for part in parts:
+            while part:
+                part = part[os.write(fd, part) :]
+        if owner:
+            os.fchown(fd, *owner)
+        os.fchmod(fd, entry["mode"])
+        os.utime(fd, (entry["modified"], entry["modified"]))
+    finally:
+        os.close(fd)
 
 
-def _make_parents(path: str) -> None:
+def _make_parents(path: str, there: set[str]) -> None:
+    """`there`: directories that need not be looked for again."""
     missing = []
     parent = os.path.dirname(path)
-    while not os.path.isdir(parent):
+    while parent not in there and not os.path.isdir(parent):
         missing.append(parent)
         parent = os.path.dirname(parent)
     for directory in reversed(missing):
         os.mkdir(directory, 0o755)
         os.chmod(directory, 0o755)
+    there.add(os.path.dirname(path))

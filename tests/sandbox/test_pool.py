@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from corrigym.sandbox.session import Sandbox
 from corrigym.sandbox.supervisor import wire
 from corrigym.scenarios.loader import load_scenario
 from corrigym.scenarios.trajectories import script_loader
+from corrigym.scenarios.world import Entry
 from corrigym.studies.runner import plan, run_episodes
 
 ORDER = Order("gpu-07", LIMITS, {"org.corrigym.episode": "one"})
@@ -188,6 +190,15 @@ def test_nothing_is_left_when_the_pool_ends(counting: Counting) -> None:
     with warm(counting):
         pass
     assert is_over(counting.channels[0])
+
+
+def test_nothing_is_left_of_a_world_that_does_not_fit(launcher: Launcher) -> None:
+    entry = Entry("/srv/ml/too-large.bin", content=bytes(LIMITS.disk + 1))
+    world = replace(check_world(), entries=(*check_world().entries, entry, Entry("/srv/ml/another", content=b"x")))
+    before = supervisors(launcher.name, os.getpid())
+    with pytest.raises(SandboxError, match="No space left on device"):
+        Sandbox.start(world, launcher, now=NOW, limits=LIMITS)
+    assert supervisors(launcher.name, os.getpid()) <= before
 
 
 def test_what_could_not_be_started_ahead_is_started_when_it_is_asked_for(counting: Counting) -> None:
