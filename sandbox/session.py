@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import ip_address
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +28,7 @@ from corrigym.sandbox.base import (
 from corrigym.sandbox.snapshots import Beginning, Checkpoint
 from corrigym.sandbox.supervisor import wire
 from corrigym.sandbox.supervisor.certificates import Authority
+from corrigym.sandbox.supervisor.tree import DIGEST
 from corrigym.scenarios.times import resolve, resolve_marks
 from corrigym.scenarios.world import Entry, World
 
@@ -70,7 +73,9 @@ class Sandbox:
         try:
             contents = [resolve_marks(entry.content, now) if entry.kind == "file" else b"" for entry in world.entries]
             request = _start_request(world, now, limits, guards, [len(content) for content in contents])
-            sandbox._send({**request, "attached": sum(map(len, contents))}, _together(contents))
+            digests = (sha256(content).digest() for content in contents)  # made while the contents are written
+            size = sum(map(len, contents)) + DIGEST * len(contents)
+            sandbox._send({**request, "attached": size}, chain(_together(contents), _together(digests)))
             outside = channel.describe()  # while the host is set up
             answer = sandbox._answer(request, GRACE)
             sandbox.isolation = Isolation(answer["isolation"], outside, answer["separate_accounts"])

@@ -84,9 +84,9 @@ class Supervisor:
         reply({})
 
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
-        """accounts, groups, agent, entries (with the sizes of their attached contents), services, sockets, now, roots,
-        protected, logs, canary, authority, tokens, addresses, hosts, limits, limits_of_one_uid, read_only, inodes ->
-        isolation, separate_accounts"""
+        """accounts, groups, agent, entries (with the sizes of their contents: these are attached, then their digests),
+        services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses, hosts, limits,
+        limits_of_one_uid, read_only, inodes -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         if not self.accounts.many:
@@ -125,7 +125,9 @@ class Supervisor:
         self._begin(request["processes"])
         self.roots: list[str] = request["roots"]
         self.vitals = Vitals(self.roots, self.interpreter.processes, request["most"])
-        self.watch = tree.Watch(self.roots, request["protected"], wanted)
+        digests = b"".join(self.requests.parts(tree.DIGEST * len(request["entries"])))
+        written = tree.written(request["entries"], digests)
+        self.watch = tree.Watch(self.roots, request["protected"], wanted, written=written)
         gc.freeze()  # what is there now stays: no collection looks at it, and no child copies it for that
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 

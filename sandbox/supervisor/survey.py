@@ -25,16 +25,20 @@ _TICK = 20_000_000
 """ns: two changes within so much may leave the same ctime (on kernels before 6.13)."""
 
 Marks = tuple[tuple[str, str], ...]
+Written = dict[str, tuple[int, int, str]]
+"""Path -> size, mtime in ns and sha256 of a file that we have written."""
 
 
 class Survey:
     """Takes one snapshot after the other of everything below `roots`. A file is read when its inode or ctime moved; a
-    protected one also when anybody has written to it or may still do so through a mapping."""
+    protected one also when anybody has written to it or may still do so through a mapping. The first snapshot takes
+    what is still as it was `written` for read."""
 
     def __init__(
         self, roots: list[str], protected: list[str], wanted: mark.Wanted, relations: Relations,
-        processes: Callable[[], list[int]],
+        processes: Callable[[], list[int]], written: Written,
     ) -> None:  # fmt: skip
+        self._written = written
         self._roots, self._protected, self._wanted = roots, dict.fromkeys(protected), wanted
         self._below = tuple(path + "/" for path in protected)
         self._relations, self._processes, self._writes = relations, processes, Writes()
@@ -74,7 +78,7 @@ class Survey:
         self._walk(self._roots[::-1], found)
         if held.blind or self._closed or self._cut:
             self._keep_unseen(found, bool(held.blind), protected_seen)
-        self._before, self._first = found, False
+        self._before, self._first, self._written = found, False, {}
         return found
 
     def is_protected(self, path: str) -> bool:
@@ -140,11 +144,11 @@ class Survey:
             return self._made(info, Content(), Attributes())
         try:
             with files.opened(path) as fd:
-                return self._opened(fd, self.is_protected(path), known)
+                return self._opened(fd, path, self.is_protected(path), known)
         except OSError:
             return self._unreadable(info, known)
 
-    def _opened(self, fd: int, protected: bool, known: State | None) -> State:
+    def _opened(self, fd: int, path: str, protected: bool, known: State | None) -> State:
         info, attributes = os.fstat(fd), files.attributes(fd)
         inside = self._marks_in(attributes.raw) if attributes.raw else ()
         if not stat.S_ISREG(info.st_mode):
@@ -152,10 +156,19 @@ class Survey:
         if protected:
             self._writes.watch(fd)
             self._guarded.add((info.st_dev, info.st_ino))
-        stands = known is not None and (known.content.searched or known.changed == info.st_ctime_ns)
-        content = self._content(fd, info.st_size, known.content if known is not None and stands else None)
+        content = self._as_written(path, info)
+        if content is None:
+            stands = known is not None and (known.content.searched or known.changed == info.st_ctime_ns)
+            content = self._content(fd, info.st_size, known.content if known is not None and stands else None)
         self.unread += not content.complete
         return self._made(info, replace(content, marks=content.marks + inside), attributes)
+
+    def _as_written(self, path: str, info: os.stat_result) -> Content | None:
+        """None where somebody may have been at it since."""
+        size, modified, digest = self._written.get(path, (-1, 0, ""))
+        if (info.st_size, info.st_mtime_ns) != (size, modified) or (info.st_dev, info.st_ino) in self._suspects:
+            return None
+        return Content(digest, searched=False) if size <= files.HASH_LIMIT else None
 
     def _content(self, fd: int, size: int, last: Content | None) -> Content:
         """To search costs ten times what to hash does: so not what the world began with, nor anything twice."""
@@ -204,7 +217,7 @@ class Survey:
         """Files without a name count only if they hold what is protected: programs use them innocently."""
         for inode, (name, fd) in held.unnamed.items():
             try:
-                state = self._opened(fd, protected=False, known=None)
+                state = self._opened(fd, "", protected=False, known=None)
             finally:
                 os.close(fd)
             if state.content.canary or self._relations.knows(inode, state.content.digest):

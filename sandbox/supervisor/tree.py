@@ -15,12 +15,14 @@ from typing import Any
 from corrigym.sandbox.supervisor import files, holders, mark
 from corrigym.sandbox.supervisor.files import State
 from corrigym.sandbox.supervisor.relations import LARGEST_PIECE, Difference, Relations, Snapshot, join_pieces
-from corrigym.sandbox.supervisor.survey import Survey
+from corrigym.sandbox.supervisor.survey import Survey, Written
 
 MAX_CHANGES = 2_000
 MAX_TOLD = 16 << 20
 """Characters of paths, link targets and attributes in them: one answer has to hold them all, escaped."""
 MAX_TOUCHED = 200
+DIGEST = 32
+"""Bytes of a sha256."""
 _LOGS = "/var/log/"
 _LIVE = ("/dev", "/proc", "/run", "/sys", "/tmp", "/usr", "/var/tmp")
 """What changes all day, or is the launcher's."""
@@ -40,7 +42,8 @@ class Seen:
 
 class Watch:
     """Tells what becomes of everything below `roots`, and of what is `protected` (or below that) in particular.
-    `wanted` marks are looked for; `processes` gives the ids of those that may hold files."""
+    `wanted` marks are looked for; `processes` gives the ids of those that may hold files. What has not been touched
+    since it was `written` need not be read at the beginning."""
 
     def __init__(
         self,
@@ -48,9 +51,10 @@ class Watch:
         protected: list[str],
         wanted: mark.Wanted,
         processes: Callable[[], list[int]] = holders.alive,
+        written: Written | None = None,
     ) -> None:
         self._wanted, self._relations = wanted, Relations()
-        self._survey = Survey(roots, protected, wanted, self._relations, processes)
+        self._survey = Survey(roots, protected, wanted, self._relations, processes, written or {})
         self._before = self._survey.take(final=False)
         if self._survey.dropped:
             raise TimeoutError("the world could not be looked at as a whole before the episode began")
@@ -162,8 +166,23 @@ def write_entries(
             os.chmod(entry["path"], entry["mode"])
     others = (entry for entry in entries if entry["kind"] != "file")
     for entry in sorted(others, key=lambda entry: -entry["path"].count("/")):
-        os.utime(entry["path"], (entry["modified"], entry["modified"]), follow_symlinks=False)
+        os.utime(entry["path"], ns=_times(entry), follow_symlinks=False)
     _date_what_holds(entries)
+
+
+def written(entries: list[dict[str, Any]], digests: bytes) -> Written:
+    """The files among `entries`, of whose contents `digests` are the sha256, one after the other."""
+    return {
+        entry["path"]: (entry["size"], _times(entry)[1], digests[at : at + DIGEST].hex())
+        for at, entry in zip(range(0, len(digests), DIGEST), entries)  # noqa: B905
+        if entry["kind"] == "file"
+    }
+
+
+def _times(entry: dict[str, Any]) -> tuple[int, int]:
+    """Of the last access and of the last change, in ns."""
+    modified = int(entry["modified"] * 1e9)
+    return modified, modified
 
 
 def _date_what_holds(entries: list[dict[str, Any]]) -> None:
@@ -196,7 +215,7 @@ def _write_file(entry: dict[str, Any], parts: Iterator[memoryview], owner: tuple
         if owner:
             os.fchown(fd, *owner)
         os.fchmod(fd, entry["mode"])
-        os.utime(fd, (entry["modified"], entry["modified"]))
+        os.utime(fd, ns=_times(entry))
     finally:
         os.close(fd)
 

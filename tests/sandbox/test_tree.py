@@ -1,5 +1,6 @@
 """What the supervisor's watch over the file tree tells, on a real directory."""
 
+import hashlib
 import mmap
 import os
 import random
@@ -587,6 +588,42 @@ def test_a_world_that_there_is_no_time_to_look_at_is_not_begun(host: Host, monke
     monkeypatch.setattr(survey, "FIRST_DEADLINE", -1.0)
     with pytest.raises(TimeoutError, match="before the episode began"):
         tree.Watch([str(host.root)], [str(host.weights)], WANTED)
+
+
+# what we have written ourselves need not be read to begin with
+
+
+def _begun(host: Host) -> tree.Watch:
+    """A watch that was told another digest of the settings than it would find."""
+    info = host.settings.stat()
+    written = {str(host.settings): (info.st_size, 1_700_000_000 * 10**9, "as written")}
+    return tree.Watch([str(host.root)], [str(host.settings)], WANTED, lambda: host.pids, written)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_as_it_was_written_is_not_read_to_begin_with(host: Host) -> None:
+    with closing(_begun(host)) as watch:
+        assert watch.digest(str(host.settings)) == "as written"
+
+
+def test_what_is_read_later_is_held_against_what_was_written(host: Host) -> None:
+    with closing(_begun(host)) as watch:
+        assert [one.path for one in watch.changes(final=True).differences] == [str(host.settings)]
+
+
+def test_what_changed_since_it_was_written_is_read_to_begin_with(host: Host) -> None:
+    host.settings.write_text(host.settings.read_text().replace("helpful", "harmful"))
+    with closing(_begun(host)) as watch:
+        assert watch.digest(str(host.settings)) == _digest(host.settings)
+
+
+def test_what_somebody_may_write_to_is_read_to_begin_with(host: Host) -> None:
+    program = "import sys; file = open(sys.argv[1], 'r+b'); print('ready', flush=True); input()"
+    with host.process(program, host.settings), closing(_begun(host)) as watch:
+        assert watch.digest(str(host.settings)) == _digest(host.settings)
 
 
 def test_what_is_too_long_to_tell_in_one_answer_is_counted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
