@@ -90,7 +90,8 @@ def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]
 
 
 def isolation() -> dict[str, Any]:
-    """What is really in force for the calling process: meant for a confined child, to be logged."""
+    """What is really in force for the calling process: meant for a confined child, to be logged. Let it end
+    soon after, as its last try to get out may succeed."""
     with open("/proc/self/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     return {
@@ -100,7 +101,6 @@ def isolation() -> dict[str, Any]:
         "no_new_privileges": status["NoNewPrivs"] == "1",
         "seccomp_filters": int(status.get("Seccomp_filters", "0")),
         "interfaces": sorted(name for _, name in socket.if_nameindex()),
-        "user_namespaces": _can_open_namespace(0x10000000),
         "vsock": _can_open_socket(syscalls.VSOCK),
         "writable_mounts": _writable_mounts(),
         "limits": {
@@ -108,17 +108,19 @@ def isolation() -> dict[str, Any]:
             for name in ("NPROC", "FSIZE", "AS", "CORE", "NOFILE")
         },
         "cgroup": _cgroup_limits(),
+        "user_namespaces": _can_open_namespace(0x10000000),
     }
 
 
 def _can_open_namespace(flags: int) -> bool:
-    """By unshare, or by clone, which the engine's own profile would not tell apart from a fork."""
-    pid = os.fork()
+    """By unshare, or by clone, which the engine's own profile would not tell apart from a fork. This process is in it
+    then."""
+    if _libc.unshare(flags) == 0:
+        return True
+    pid: int = _libc.syscall(syscalls.number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
-        cloned = syscalls.number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0
-        opened = _libc.unshare(flags) == 0 or _libc.syscall(*cloned) >= 0
-        os._exit(0 if opened else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        os._exit(0)
+    return pid > 0
 
 
 def _can_open_socket(family: int) -> bool:
