@@ -114,7 +114,6 @@ class Supervisor:
         self.witness = Witness(self.loop, self.interpreter, guards)
         self.logs: list[str] = request["logs"]
         lockdown.drop_bounding_set()
-        seccomp.prepare()
         isolation = self._probe()
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port
@@ -312,6 +311,13 @@ def _stay_on_one_processor() -> None:
         pass  # not ours to choose
 
 
+def _prepare() -> None:
+    """All that is the same for every world: a sandbox that waits for one has it behind it."""
+    tls.make_writable()
+    seccomp.prepare()
+    gc.freeze()
+
+
 def main() -> None:
     """Takes the descriptors of the conversation out of everybody's reach, then serves."""
     lockdown.hide_from_ptrace()
@@ -320,6 +326,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # PID 1 without a handler is immune to them from inside
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    _prepare()
     requests, answers = os.dup(0), os.dup(1)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):

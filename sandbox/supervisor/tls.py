@@ -11,7 +11,8 @@ from typing import Any
 from corrigym.sandbox.supervisor.certificates import SUBJECT_HASH, Authority
 from corrigym.sandbox.supervisor.lockdown import bind_mount
 
-BUNDLE = "/etc/ssl/certs"
+BUNDLE, _COPY = "/etc/ssl/certs", "/etc/ssl/certs.d"
+_ALL = "ca-certificates.crt"
 MAX_CONTEXTS = 64
 
 
@@ -104,32 +105,31 @@ class Layer:
         return self._out.read()
 
 
+def make_writable() -> None:
+    """Where the directory of what the host's programs trust can only be read, a copy of it is mounted over it."""
+    if not os.path.isfile(os.path.join(BUNDLE, _ALL)) or os.access(BUNDLE, os.W_OK):
+        return
+    os.mkdir(_COPY)
+    for entry in os.scandir(BUNDLE):
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), os.path.join(_COPY, entry.name))
+        elif entry.is_file():
+            with open(entry.path, "rb") as source, open(os.path.join(_COPY, entry.name), "wb") as target:
+                target.write(source.read())
+    made = os.stat(BUNDLE).st_mtime
+    for folder in (_COPY, os.path.dirname(_COPY)):
+        os.utime(folder, (made, made))
+    bind_mount(_COPY, BUNDLE)
+
+
 def trust(authority: Authority) -> bool:
-    """Puts the authority among those that the host's programs trust: in place where that can be written, else by a copy
-    of the directory that is mounted over it. False where there is no such directory."""
-    bundle = os.path.join(BUNDLE, "ca-certificates.crt")
-    if not os.path.isfile(bundle):
+    """Puts the authority among those that the host's programs trust. False where there is no such directory."""
+    folder = _COPY if os.path.isdir(_COPY) else BUNDLE
+    if not os.path.isfile(os.path.join(folder, _ALL)):
         return False
-    try:
-        _add(BUNDLE, authority.pem)
-    except OSError:
-        copy, made = "/etc/ssl/certs.d", os.stat(BUNDLE).st_mtime
-        os.mkdir(copy)
-        for entry in os.scandir(BUNDLE):
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), os.path.join(copy, entry.name))
-            elif entry.is_file():
-                with open(entry.path, "rb") as source, open(os.path.join(copy, entry.name), "wb") as target:
-                    target.write(source.read())
-        _add(copy, authority.pem)
-        for folder in (copy, os.path.dirname(copy)):
-            os.utime(folder, (made, made))
-        bind_mount(copy, BUNDLE)
+    made = os.stat(folder).st_mtime
+    for name, mode in ((_ALL, "a"), (f"{SUBJECT_HASH}.0", "w")):
+        with open(os.path.join(folder, name), mode) as file:
+            file.write(authority.pem)
+    os.utime(folder, (made, made))
     return True
-
-
-def _add(folder: str, pem: str) -> None:
-    with open(os.path.join(folder, "ca-certificates.crt"), "a") as file:
-        file.write(pem)
-    with open(os.path.join(folder, f"{SUBJECT_HASH}.0"), "w") as file:
-        file.write(pem)
