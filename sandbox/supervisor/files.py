@@ -206,8 +206,12 @@ def link_target(path: str) -> str:
 @contextmanager
 def opened(path: str, flags: int = 0) -> Iterator[int]:
     """For reading; a link in the last component is refused by OSError, a pipe does not block."""
-    with _reach(path) as (directory, rest):
-        fd = os.open(rest, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | flags, dir_fd=directory)
+    flags |= os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    if len(path) < _SHORT:
+        fd = os.open(path, flags)
+    else:
+        with _reach(path) as (directory, rest):
+            fd = os.open(rest, flags, dir_fd=directory)
     try:
         yield fd
     finally:

@@ -161,7 +161,7 @@ class Survey:
             stands = known is not None and (known.content.searched or known.changed == info.st_ctime_ns)
             content = self._content(fd, info.st_size, known.content if known is not None and stands else None)
         self.unread += not content.complete
-        return self._made(info, replace(content, marks=content.marks + inside), attributes)
+        return self._made(info, replace(content, marks=content.marks + inside) if inside else content, attributes)
 
     def _as_written(self, path: str, info: os.stat_result) -> Content | None:
         """None where somebody may have been at it since."""

@@ -190,10 +190,12 @@ def _date_what_holds(entries: list[dict[str, Any]]) -> None:
     oldest thing in them, and all others at the top as the host is."""
     oldest: dict[str, float] = {}
     for entry in entries:
-        path = entry["path"]
+        folder = os.path.dirname(entry["path"])
+        oldest[folder] = min(entry["modified"], oldest.get(folder, entry["modified"]))
+    for path, modified in list(oldest.items()):
         while path != "/":
             path = os.path.dirname(path)
-            oldest[path] = min(entry["modified"], oldest.get(path, entry["modified"]))
+            oldest[path] = min(modified, oldest.get(path, modified))
     for above in ("/", "/var"):
         for name in os.listdir(above) if oldest else ():
             path = os.path.join(above, name)
@@ -222,12 +224,14 @@ def _write_file(entry: dict[str, Any], parts: Iterator[memoryview], owner: tuple
 
 def _make_parents(path: str, there: set[str]) -> None:
     """`there`: directories that need not be looked for again."""
-    missing = []
     parent = os.path.dirname(path)
-    while parent not in there and not os.path.isdir(parent):
+    if parent in there:
+        return
+    there.add(parent)
+    missing = []
+    while not os.path.isdir(parent):
         missing.append(parent)
         parent = os.path.dirname(parent)
     for directory in reversed(missing):
         os.mkdir(directory, 0o755)
         os.chmod(directory, 0o755)
-    there.add(os.path.dirname(path))
