@@ -28,7 +28,6 @@ from corrigym.sandbox.base import (
 from corrigym.sandbox.snapshots import Beginning, Checkpoint
 from corrigym.sandbox.supervisor import wire
 from corrigym.sandbox.supervisor.certificates import Authority
-from corrigym.sandbox.supervisor.tree import DIGEST
 from corrigym.scenarios.times import resolve, resolve_marks
 from corrigym.scenarios.world import Entry, World
 
@@ -74,7 +73,7 @@ class Sandbox:
             contents = [resolve_marks(entry.content, now) if entry.kind == "file" else b"" for entry in world.entries]
             request = _start_request(world, now, limits, guards, [len(content) for content in contents])
             digests = (sha256(content).digest() for content in contents)  # made while the contents are written
-            size = sum(map(len, contents)) + DIGEST * len(contents)
+            size = sum(map(len, contents)) + sha256().digest_size * len(contents)
             sandbox._send({**request, "attached": size}, chain(_together(contents), _together(digests)))
             outside = channel.describe()  # while the host is set up
             answer = sandbox._answer(request, GRACE)

@@ -10,17 +10,14 @@ from collections.abc import Iterator
 
 from corrigym.sandbox.supervisor.loop import Loop
 
-_CHUNK = 1 << 16
+_CHUNK, _BUFFER = 1 << 16, 1 << 18
 
 
 class Stream:
     def __init__(self, loop: Loop, fd: int) -> None:
         self._loop, self._fd = loop, fd
         self._received = bytearray()
-        self._buffer = memoryview(bytearray(4 * _CHUNK))
-        """Used again and again: to a world's bytes, new memory costs more than to read and write them."""
-        self._unused = self._buffer[:0]
-        self._announced = 0
+        self.announce(0)
         loop.watch(fd, selectors.EVENT_READ, self._receive)
 
     def take(self, size: int) -> bytes:
@@ -34,6 +31,9 @@ class Stream:
     def announce(self, size: int) -> None:
         """So many bytes follow that are no frame."""
         self._announced = size
+        # one for all of them: to a world's bytes, new memory costs more than to read and write them
+        self._buffer = memoryview(bytearray(min(size, _BUFFER)))
+        self._unused = self._buffer[:0]
 
     def parts(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes of those, in parts that hold until the next one is asked for. Nothing of the agent's
@@ -47,10 +47,9 @@ class Stream:
 
     def skip(self) -> None:
         """What nobody took of them."""
-        self._unused = self._buffer[:0]
         while self._announced:
             self._refill()
-            self._unused = self._buffer[:0]
+        self.announce(0)
 
     def _refill(self) -> None:
         room = self._buffer[: self._announced]

@@ -6,6 +6,7 @@ blocks, nothing is read without bound; what could not be seen is counted.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,7 @@ MAX_CHANGES = 2_000
 MAX_TOLD = 16 << 20
 """Characters of paths, link targets and attributes in them: one answer has to hold them all, escaped."""
 MAX_TOUCHED = 200
-DIGEST = 32
-"""Bytes of a sha256."""
+DIGEST = hashlib.sha256().digest_size
 _LOGS = "/var/log/"
 _LIVE = ("/dev", "/proc", "/run", "/sys", "/tmp", "/usr", "/var/tmp")
 """What changes all day, or is the launcher's."""
