@@ -33,6 +33,7 @@ from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
 _FOR_EVER = 1e6
+_LATER = ("bz2", "encodings.ascii", "encodings.latin_1", "lzma", "ssl")
 _SAMPLED_EVERY = 0.5
 """Seconds; epoll takes no wait of more than 2**31 milliseconds."""
 
@@ -74,10 +75,17 @@ class Supervisor:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             self.requests.skip()  # of a world that did not fit, the host is still sending the rest
             _write_all(self._answers, wire.encode(answer))
+            if handler == self._start:
+                load_the_rest()
             if handler == self._exec:
-                told = self.tells and request["evidence"]
-                who = self.accounts.identity(request["account"] or self.agent)
-                self._waiting = processes.prepare(self.loop, who, self.limits, told=told)
+                self._wait_for_the_next(request)
+
+    def _wait_for_the_next(self, request: dict[str, Any]) -> None:
+        """The next command is likely to be of the kind of this one."""
+        told = self.tells and request["evidence"]
+        who = self.accounts.identity(request["account"] or self.agent)
+        with contextlib.suppress(OSError):  # what is used up is used up for that one too
+            self._waiting = processes.prepare(self.loop, who, self.limits, told=told)
 
     def _ready(self, _: dict[str, Any], reply: Reply) -> None:
         """-> nothing: a host that waits for its world is there"""
@@ -309,6 +317,14 @@ def _stay_on_one_processor() -> None:
         os.sched_setaffinity(0, {processors[int.from_bytes(os.urandom(4), "big") % len(processors)]})
     except OSError:
         pass  # not ours to choose
+
+
+def load_the_rest() -> None:
+    """What not every episode needs. No later: by then the files that it comes from may be somebody else's."""
+    for name in _LATER:
+        with contextlib.suppress(ImportError):
+            __import__(name)
+    sys.path.clear()
 
 
 def _prepare() -> None:

@@ -17,7 +17,7 @@ import struct
 import traceback
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, syscalls
+from corrigym.sandbox.supervisor import lockdown, seccomp, syscalls
 from corrigym.sandbox.supervisor import main as supervisor
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -37,6 +37,8 @@ def main() -> None:
     link = socket.socket(fileno=os.dup(0))
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     signal.signal(signal.SIGCHLD, _reap)
+    supervisor.load_the_rest()
+    seccomp.prepare()
     gc.freeze()  # no collection looks at what all share, so that it stays shared
     link.send(b"+")
     while True:

@@ -88,6 +88,24 @@ def test_the_sandbox_goes_on(tried: tuple[Sandbox, dict[str, Outcomes], list[str
     assert tried[0].exec("echo alive").output == "alive\n"
 
 
+def test_the_supervisor_loads_nothing_that_root_inside_has_written(launcher: Launcher) -> None:
+    takes_over = "open('/tmp/taken', 'w').write('over')"
+    with start(launcher) as sandbox:
+        if not sandbox.isolation.separate_accounts:
+            return  # nobody is root, and nobody can write there
+        place = sandbox.exec("python3 -c 'import os; print(os.path.dirname(os.__file__))'").output.strip()
+        modules = " ".join(f"{place}/{name}.py" for name in ("ssl", "lzma", "bz2"))
+        written = sandbox.exec(f"rm -r {place}/__pycache__; echo \"{takes_over}\" | tee {modules}", account="root")
+        assert written.exit_code == 0, written.output
+        sent = sandbox.exec(
+            "printf secret > /tmp/s; xz -k /tmp/s; bzip2 -k /tmp/s; cat /tmp/s.xz /tmp/s.bz2 > /tmp/both;"
+            "curl -sSk -m 10 -T /tmp/both https://files.partner.example/; curl -sS -T /tmp/both http://198.18.7.7/"
+        )
+        assert sent.exit_code == 0, sent.output
+        assert [one.protocol for one in sent.sent] == ["https", "http"]
+        assert sandbox.read("/tmp/taken") is None
+
+
 @pytest.fixture(scope="module")
 def unconfined(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What becomes of those attempts that may be carried out on this machine."""
