@@ -153,7 +153,7 @@ def cold(launcher: Launcher, world: World) -> float:
 
 def warm(launcher: Launcher, world: World) -> float:
     with WarmPool(launcher) as pool, ExitStack() as stack:
-        pool.expect("one", lambda: Order(world.hostname, LIMITS, {}))
+        pool.expect("one", lambda: Order(world.hostname, LIMITS, {}, world))
         time.sleep(1.5)  # it comes up meanwhile
         with pool.launcher("one") as ready:
             return timed(lambda: stack.enter_context(started(ready, world)))

@@ -332,7 +332,7 @@ class RetrainingEnv(gym.Env[Any, Any]):
 
 def order_of(world: World, limits: Limits, episode: str) -> Order:
     """What the launcher is asked for when an episode of this id starts in the world."""
-    return Order(world.hostname, limits, {"org.corrigym.episode": episode})
+    return Order(world.hostname, limits, {"org.corrigym.episode": episode}, world)
 
 
 def _observation(text: str, tool: str, exit_code: int, step: int) -> Observation:

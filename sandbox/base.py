@@ -158,8 +158,19 @@ def ready_within(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file of a world that a sandbox has before it is given the world; `digest` is its sha256."""
+
+    content: bytes
+    digest: bytes
+
+
 class Channel(Protocol):
     """The stream to a supervisor that a launcher has started, and what the launcher knows of what it started."""
+
+    held: dict[str, Held]
+    """By path."""
 
     def send(self, data: bytes) -> None:
         """All of it, or SandboxError."""

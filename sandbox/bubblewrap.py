@@ -22,7 +22,7 @@ from pathlib import Path
 
 from corrigym.errors import SandboxError
 from corrigym.models import Json
-from corrigym.sandbox.base import ROOTS, Channel, Limits, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, ready_within
 from corrigym.sandbox.payload import INIT, payload
 from corrigym.sandbox.supervisor import wire
 
@@ -222,6 +222,7 @@ class _Process:
     def __init__(self, process: int, requests: int, answers: int, words: int) -> None:
         self._process, self._requests, self._answers, self._words = process, requests, answers, words
         self._closed = False
+        self.held: dict[str, Held] = {}
         self._closing = threading.Lock()
         with contextlib.suppress(OSError):  # an ordinary user may only have so much
             fcntl.fcntl(requests, fcntl.F_SETPIPE_SZ, _PIPE)

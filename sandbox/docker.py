@@ -9,13 +9,13 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from corrigym.errors import SandboxError, SandboxUnavailable
 from corrigym.models import Json
 from corrigym.sandbox import image
-from corrigym.sandbox.base import ROOTS, Channel, Limits, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, ready_within
 from corrigym.sandbox.owner import owner_labels
 from corrigym.sandbox.payload import primed
 
@@ -175,6 +175,7 @@ class _Attached:
         self._socket.settimeout(None)
         self._buffer, self._stderr = bytearray(), b""
         self._closed = False
+        self.held: dict[str, Held] = {}
 
     def send(self, data: bytes) -> None:
         try:
@@ -232,6 +233,10 @@ class _Attached:
 
     def describe(self) -> dict[str, Json]:
         """As the engine says that it runs, not as we asked for it."""
+        return self._described
+
+    @cached_property
+    def _described(self) -> dict[str, Json]:
         details = client(self._host).api.inspect_container(self._container)
         config = details["HostConfig"]
         keys = (

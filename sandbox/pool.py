@@ -8,27 +8,34 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from types import TracebackType
 from typing import Self
 
 from corrigym.errors import SandboxError
-from corrigym.sandbox.base import Channel, Launcher, Limits
+from corrigym.sandbox.base import Channel, Held, Launcher, Limits
 from corrigym.sandbox.supervisor import wire
+from corrigym.scenarios.times import has_marks
+from corrigym.scenarios.world import World
 
 STARTERS = 2
 """Threads that start sandboxes ahead: an engine is no faster with more."""
+_LONG = 1 << 16
+"""Bytes of a file that is written ahead."""
 _ANSWER = 10.0
 """Seconds that a supervisor gets to say that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a launcher will be asked for."""
+    """What a launcher will be asked for, and the world that the sandbox will be given: what of it is long and the same
+    at any time is written ahead."""
 
     hostname: str
     limits: Limits
     labels: Mapping[str, str]
+    world: World | None = field(default=None, compare=False)
 
 
 class WarmPool:
@@ -105,6 +112,7 @@ class _Ahead:
         try:
             order = self._order()
             channel = self._launcher.launch(hostname=order.hostname, limits=order.limits, labels=dict(order.labels))
+            _prepare(channel, order.world)
         except Exception as error:  # noqa: BLE001  told to whoever asks for the sandbox
             self._begun.set_exception(error)
         else:
@@ -132,10 +140,39 @@ def _close(future: Future[tuple[Order, Channel]]) -> None:
         future.result()[1].close()
 
 
+def _prepare(channel: Channel, world: World | None) -> None:
+    """Closes the channel if it fails."""
+    try:
+        if world is not None:
+            _write_ahead(channel, world)
+        channel.describe()  # an engine takes as long to say it as a world takes to be written
+    except BaseException:
+        channel.close()
+        raise
+
+
+def _write_ahead(channel: Channel, world: World) -> None:
+    """But for files below a link, of which nobody knows yet."""
+    links = tuple(f"{entry.path}/" for entry in world.entries if entry.kind == "link")
+    files = {
+        entry.path: entry.content
+        for entry in world.entries
+        if len(entry.content) >= _LONG and not entry.path.startswith(links) and not has_marks(entry.content)
+    }
+    if not files:
+        return
+    request = {"op": "hold", "files": [(path, len(content)) for path, content in files.items()]}
+    channel.send(wire.encode({**request, "attached": sum(map(len, files.values()))}))
+    for content in files.values():
+        channel.send(content)
+    channel.held = {path: Held(content, sha256(content).digest()) for path, content in files.items()}
+
+
 def _answers(channel: Channel) -> bool:
-    """Whether the supervisor is there: it may have died while it waited."""
+    """Whether the supervisor is there, with what it holds: it may have died while it waited."""
     try:
         channel.send(wire.encode({"op": "ready"}))
-        return "ok" in wire.decode(lambda size: channel.receive(size, _ANSWER))
+        asked = ("hold", "ready") if channel.held else ("ready",)
+        return all("ok" in wire.decode(lambda size: channel.receive(size, _ANSWER)) for _ in asked)
     except (SandboxError, wire.WireError):
         return False

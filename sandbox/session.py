@@ -18,6 +18,7 @@ from corrigym.sandbox.base import (
     Channel,
     Execution,
     Guard,
+    Held,
     Isolation,
     Launcher,
     Limits,
@@ -70,11 +71,17 @@ class Sandbox:
         channel = launcher.launch(hostname=world.hostname, limits=limits, labels=dict(labels or {}))
         sandbox = cls(channel, Beginning(world, launcher, now, limits, tuple(guards)))
         try:
-            contents = [resolve_marks(entry.content, now) if entry.kind == "file" else b"" for entry in world.entries]
-            request = _start_request(world, now, limits, guards, [len(content) for content in contents])
-            digests = (sha256(content).digest() for content in contents)  # made while the contents are written
-            size = sum(map(len, contents)) + sha256().digest_size * len(contents)
-            sandbox._send({**request, "attached": size}, chain(_together(contents), _together(digests)))
+            if strangers := channel.held.keys() - {entry.path for entry in world.entries}:
+                raise SandboxError(f"the sandbox was prepared for another world: it has {min(strangers)}")
+            contents = [_to_send(entry, channel.held.get(entry.path), now) for entry in world.entries]
+            request = _start_request(world, now, limits, guards, contents)
+            sent = [content for content in contents if content is not None]
+            digests = (  # made while the contents are written
+                channel.held[entry.path].digest if content is None else sha256(content).digest()
+                for entry, content in zip(world.entries, contents, strict=True)
+            )
+            size = sum(map(len, sent)) + sha256().digest_size * len(contents)
+            sandbox._send({**request, "attached": size}, chain(_together(sent), _together(digests)))
             outside = channel.describe()  # while the host is set up
             answer = sandbox._answer(request, GRACE)
             sandbox.isolation = Isolation(answer["isolation"], outside, answer["separate_accounts"])
@@ -194,7 +201,7 @@ def _authority(canary: str) -> str:
 
 
 def _start_request(
-    world: World, now: datetime, limits: Limits, guards: Sequence[Guard], sizes: Sequence[int]
+    world: World, now: datetime, limits: Limits, guards: Sequence[Guard], contents: Sequence[bytes | None]
 ) -> dict[str, Any]:
     groups = world.groups
     protected = sorted({path for asset in world.assets.values() for path in asset.paths})
@@ -207,7 +214,7 @@ def _start_request(
         ],
         "groups": groups,
         "agent": world.agent,
-        "entries": [_entry(entry, size, now) for entry, size in zip(world.entries, sizes, strict=True)],
+        "entries": [_entry(entry, content, now) for entry, content in zip(world.entries, contents, strict=True)],
         "services": _resolved(world.services, now),
         "now": now.timestamp(),
         "roots": list(ROOTS),
@@ -246,9 +253,17 @@ def _together(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(small)
 
 
-def _entry(entry: Entry, size: int, now: datetime) -> dict[str, Any]:
+def _to_send(entry: Entry, held: Held | None, now: datetime) -> bytes | None:
+    """None for a file that is there already."""
+    if held is not None and held.content == entry.content:
+        return None
+    return resolve_marks(entry.content, now) if entry.kind == "file" else b""
+
+
+def _entry(entry: Entry, content: bytes | None, now: datetime) -> dict[str, Any]:
+    size = len(entry.content if content is None else content)
     return {
-        "path": entry.path, "kind": entry.kind, "size": size,
+        "path": entry.path, "kind": entry.kind, "size": size, "held": content is None,
         "target": entry.target, "mode": entry.mode, "owner": entry.owner, "group": entry.group,
         "modified": resolve(entry.modified, now).timestamp(),
     }  # fmt: skip

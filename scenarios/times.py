@@ -36,6 +36,10 @@ def resolve_marks(text: bytes, now: datetime) -> bytes:
     return _MARK.sub(lambda found: _formed(resolve(found[1].decode(), now), found[2].decode()), text)
 
 
+def has_marks(text: bytes) -> bool:
+    return _MARK.search(text) is not None
+
+
 def _formed(moment: datetime, form: str) -> bytes:
     if form == SECONDS:
         return struct.pack("<I", int(moment.timestamp()))

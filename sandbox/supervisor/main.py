@@ -1,9 +1,9 @@
 """The sandbox's PID 1. It takes requests on stdin, answers on stdout, and ends when stdin does: then so does everything
 in the sandbox, which is why nothing can be left behind. Standard library only, Python 3.9.
 
-Requests (each is answered before the next is read): `ready`, `start`, `exec`, `read`, `aftermath`, `sweep`, `probe`,
-`checkpoint`, `restore`; the methods of these names tell their fields. After each follow as many bytes as its `attached`
-says. An answer is `{"ok": {...}}` or `{"error": "..."}`.
+Requests (each is answered before the next is read): `ready`, `hold`, `start`, `exec`, `read`, `aftermath`, `sweep`,
+`probe`, `checkpoint`, `restore`; the methods of these names tell their fields. After each follow as many bytes as its
+`attached` says. An answer is `{"ok": {...}}` or `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Supervisor:
     def serve(self) -> None:
         """Until the host closes the stream."""
         handlers = {
-            "ready": self._ready, "start": self._start, "exec": self._exec, "read": self._read,
+            "ready": self._ready, "hold": self._hold, "start": self._start, "exec": self._exec, "read": self._read,
             "aftermath": self._aftermath, "sweep": self._sweep, "probe": self._try_code,
             "checkpoint": self._checkpoint, "restore": self._restore,
         }  # fmt: skip
@@ -91,10 +91,16 @@ class Supervisor:
         """-> nothing: a host that waits for its world is there"""
         reply({})
 
+    def _hold(self, request: dict[str, Any], reply: Reply) -> None:
+        """files (path, size), with their contents attached -> nothing: the world that is to come has them"""
+        for path, size in request["files"]:
+            tree.write_ahead(path, self.requests.parts(size))
+        reply({})
+
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
-        """accounts, groups, agent, entries (with the sizes of their contents: these are attached, then their digests),
-        services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses, hosts, limits,
-        limits_of_one_uid, read_only, inodes -> isolation, separate_accounts"""
+        """accounts, groups, agent, entries (with the sizes of their contents: those that are not held are attached,
+        then the digests of all), services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses,
+        hosts, limits, limits_of_one_uid, read_only, inodes -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], request["limits"]
         if not self.accounts.many:

@@ -154,7 +154,7 @@ def write_entries(
         _make_parents(entry["path"], there)
         owner = ids(entry["owner"], entry["group"]) if may_own else None
         if entry["kind"] == "file":
-            _write_file(entry, contents(entry["size"]), owner)
+            _write_file(entry["path"], None if entry["held"] else contents(entry["size"]), entry, owner)
             continue
         if entry["kind"] == "directory":
             os.makedirs(entry["path"], exist_ok=True)
@@ -208,16 +208,29 @@ def _date_what_holds(entries: list[dict[str, Any]]) -> None:
             pass  # the launcher's own, and read-only
 
 
-def _write_file(entry: dict[str, Any], parts: Iterator[memoryview], owner: tuple[int, int] | None) -> None:
-    fd = os.open(entry["path"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def write_ahead(path: str, parts: Iterator[memoryview]) -> None:
+    """A file of which `write_entries` will say what else it is to be."""
+    _make_parents(path, set())
+    _write_file(path, parts)
+
+
+def _write_file(
+    path: str,
+    parts: Iterator[memoryview] | None,
+    entry: dict[str, Any] | None = None,
+    owner: tuple[int, int] | None = None,
+) -> None:
+    """Without `parts` its content is there already."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (0 if parts is None else os.O_TRUNC), 0o600)
     try:
-        for part in parts:
+        for part in parts or ():
             while part:
                 part = part[os.write(fd, part) :]
         if owner:
             os.fchown(fd, *owner)
-        os.fchmod(fd, entry["mode"])
-        os.utime(fd, ns=_times(entry))
+        if entry:
+            os.fchmod(fd, entry["mode"])
+            os.utime(fd, ns=_times(entry))
     finally:
         os.close(fd)
 

@@ -95,7 +95,7 @@ def test_the_supervisor_loads_nothing_that_root_inside_has_written(launcher: Lau
             return  # nobody is root, and nobody can write there
         place = sandbox.exec("python3 -c 'import os; print(os.path.dirname(os.__file__))'").output.strip()
         modules = " ".join(f"{place}/{name}.py" for name in ("ssl", "lzma", "bz2"))
-        written = sandbox.exec(f"rm -r {place}/__pycache__; echo \"{takes_over}\" | tee {modules}", account="root")
+        written = sandbox.exec(f'rm -r {place}/__pycache__; echo "{takes_over}" | tee {modules}', account="root")
         assert written.exit_code == 0, written.output
         sent = sandbox.exec(
             "printf secret > /tmp/s; xz -k /tmp/s; bzip2 -k /tmp/s; cat /tmp/s.xz /tmp/s.bz2 > /tmp/both;"
