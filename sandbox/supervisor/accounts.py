@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
-from corrigym.sandbox.supervisor.processes import Identity
-
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An account, as far as running something as it goes. `uid` None: this launcher has one uid, keep it."""
+
+    name: str
+    home: str
+    uid: int | None
+    gid: int
+    groups: tuple[int, ...]
 
 
 class Accounts:

@@ -31,13 +31,13 @@ _SHELLS = ("bash", "dash", "sh", "busybox", "zsh")
 
 @dataclass(frozen=True)
 class Notice:
-    """One call as the kernel tells it: `thread` made it, `arguments` are six words. `begins`: what it was made to
-    execute, if it is a child of ours."""
+    """One call as the kernel tells it: `thread` made it, `arguments` are six words. `ours`: what a child of ours is
+    about to execute."""
 
     thread: int
     call: syscalls.Call
     arguments: tuple[int, ...]
-    begins: Sequence[str] = ()
+    ours: Sequence[str] = ()
 
 
 class Interpreter:
@@ -129,14 +129,12 @@ class Interpreter:
         return None
 
     def _execute(self, notice: Notice) -> dict[str, Any]:
-        at = 1 if notice.call.name == "execve" else 2
-        try:
+        if notice.ours:  # its memory is ours as yet, and may be closed even to us
+            argv, path = _shortened(notice.ours), os.fsencode(notice.ours[0])
+        else:
+            at = 1 if notice.call.name == "execve" else 2
             argv = [_text(word) for word in targets.words(notice.thread, notice.arguments[at], LONGEST_COMMAND)]
             path = targets.path_of(notice.thread, notice.call.files[0], notice.arguments)
-        except PermissionError:  # under bubblewrap our children's memory is their makers', until they execute something
-            if not notice.begins:
-                raise
-            argv, path = _shortened(notice.begins), os.fsencode(notice.begins[0])
         return _told(notice, "execute", [path], argv=argv)
 
     def _signal(self, notice: Notice) -> dict[str, Any] | None:

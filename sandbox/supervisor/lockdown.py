@@ -20,6 +20,8 @@ _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 15, 
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40
+_CLONE_FS = 0x200
+"""Working directory and umask."""
 CAP_SYS_PTRACE = 19
 OF_A_NAMESPACE = (10, 12, CAP_SYS_PTRACE, 21, 24)
 """NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE: what the supervisor needs in namespaces of its own
@@ -71,22 +73,48 @@ def drop_bounding_set() -> None:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int], *, listen: bool) -> int | None:
+def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]) -> None:
     """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter (the
-    bounding set, the supervisor has dropped for all).
-    With `listen` returns the descriptor on which its watched calls are told."""
-    for name, value in limits.items():
-        kind = getattr(resource, "RLIMIT_" + name)
-        ceiling = resource.getrlimit(kind)[1]
-        value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
-        resource.setrlimit(kind, (value, value))
+    bounding set, the supervisor has dropped for all)."""
+    limit(limits)
     if uid is not None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     drop_capabilities()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    return seccomp.install(listen=listen)
+    seccomp.install(listen=False)
+
+
+def confine_thread(uid: int | None, gid: int, groups: list[int]) -> int:
+    """The same for the calling thread alone, but for the limits, which are a process's: what it spawns has it all.
+    Returns the descriptor on which its watched calls are told."""
+    if _libc.unshare(_CLONE_FS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    os.umask(0o002)
+    if uid is not None:  # by the bare calls: libc's change all threads
+        _own("setgroups", len(groups), (ctypes.c_uint * len(groups))(*groups))
+        _own("setresgid", gid, gid, gid)
+        _own("setresuid", uid, uid, uid)
+    drop_capabilities()
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    listener = seccomp.install(listen=True)
+    assert listener is not None
+    return listener
+
+
+def _own(name: str, *arguments: Any) -> None:
+    if _libc.syscall(ctypes.c_long(syscalls.IDENTITY[name][os.uname().machine != "x86_64"]), *arguments) != 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def limit(limits: dict[str, int], pid: int = 0) -> None:
+    """Of this process, or of one that has the same uid."""
+    for name, value in limits.items():
+        kind = getattr(resource, "RLIMIT_" + name)
+        ceiling = resource.prlimit(pid, kind)[1]
+        value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
+        resource.prlimit(pid, kind, (value, value))
 
 
 def isolation() -> dict[str, Any]:

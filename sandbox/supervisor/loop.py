@@ -5,12 +5,15 @@ As PID 1 it also reaps whatever the agent's processes leave behind.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import heapq
 import itertools
 import os
 import selectors
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +24,11 @@ class Loop:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
-        self._wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._soon: deque[Callable[[], None]] = deque()
+        self._beginning = 0
+        self._unclaimed: dict[int, int] = {}
+        self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.watch(self._wakeup, selectors.EVENT_READ, lambda _: _drain(self._wakeup))
 
@@ -40,9 +46,27 @@ class Loop:
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), callback))
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """From any thread: calls `callback` in the loop."""
+        self._soon.append(callback)
+        with contextlib.suppress(BlockingIOError):  # full: then it will wake up as well
+            os.write(self._waker, b"\0")
+
     def on_exit(self, pid: int, callback: Callable[[int], None]) -> None:
         """Calls `callback(exit code)` when the child has ended; signals are negative codes, as in subprocess."""
-        self._children[pid] = callback
+        if pid in self._unclaimed:
+            self.soon(functools.partial(callback, self._unclaimed.pop(pid)))
+        else:
+            self._children[pid] = callback
+
+    def child_begins(self) -> None:
+        """Another thread is about to start a child: it may have ended before its pid is known."""
+        self._beginning += 1
+
+    def child_has_begun(self) -> None:
+        self._beginning -= 1
+        if not self._beginning:
+            self._unclaimed.clear()
 
     def turn(self, timeout: float | None = None) -> bool:
         """One round; True if anything was ready. `timeout` in seconds, None waits for the next event or timer."""
@@ -52,6 +76,8 @@ class Loop:
         ready = self._selector.select(timeout)
         for key, events in ready:
             key.data(events)
+        while self._soon:
+            self._soon.popleft()()
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
         return bool(ready) | self._reap()
@@ -74,6 +100,8 @@ class Loop:
             callback: Any = self._children.pop(pid, None)
             if callback:
                 callback(os.waitstatus_to_exitcode(status))
+            elif self._beginning:
+                self._unclaimed[pid] = os.waitstatus_to_exitcode(status)
 
 
 def _drain(fd: int) -> None:

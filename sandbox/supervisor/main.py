@@ -9,10 +9,10 @@ Requests (each is answered before the next is read): `ready`, `hold`, `start`, `
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +26,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
+from corrigym.sandbox.supervisor.spawn import Spawner
 from corrigym.sandbox.supervisor.stream import Stream
 from corrigym.sandbox.supervisor.vitals import Vitals
 from corrigym.sandbox.supervisor.witness import Witness
@@ -44,7 +45,7 @@ class Supervisor:
         self.loop = Loop()
         self.requests = Stream(self.loop, requests)
         self._sent: list[dict[str, Any]] = []
-        self._waiting: processes.Waiting | None = None
+        self._spawner: Spawner | None = None
 
     def serve(self) -> None:
         """Until the host closes the stream."""
@@ -60,9 +61,6 @@ class Supervisor:
             except wire.WireError:
                 return
             handler = handlers.get(request.get("op", ""))
-            if self._waiting and handler != self._exec:  # nobody is to find it
-                self._waiting.end()
-                self._waiting = None
             answered: list[dict[str, Any]] = []
             try:
                 if handler is None:
@@ -77,15 +75,14 @@ class Supervisor:
             _write_all(self._answers, wire.encode(answer))
             if handler == self._start:
                 load_the_rest()
-            if handler == self._exec:
-                self._wait_for_the_next(request)
+            if handler in (self._start, self._exec) and "ok" in answer:
+                self._expect_another(request.get("account") or self.agent)
 
-    def _wait_for_the_next(self, request: dict[str, Any]) -> None:
-        """The next command is likely to be of the kind of this one."""
-        told = self.tells and request["evidence"]
-        who = self.accounts.identity(request["account"] or self.agent)
-        with contextlib.suppress(OSError):  # what is used up is used up for that one too
-            self._waiting = processes.prepare(self.loop, who, self.limits, told=told)
+    def _expect_another(self, account: str) -> None:
+        """While the model thinks: the next command is likely to be of the same account."""
+        if self.tells and self._spawner is None:
+            with contextlib.suppress(RuntimeError):  # no thread can be had: it will be tried again
+                self._spawner = Spawner(self.loop, self.accounts.identity(account))
 
     def _ready(self, _: dict[str, Any], reply: Reply) -> None:
         """-> nothing: a host that waits for its world is there"""
@@ -102,7 +99,7 @@ class Supervisor:
         then the digests of all), services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses,
         hosts, limits, limits_of_one_uid, read_only, inodes -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
-        self.agent, self.limits = request["agent"], request["limits"]
+        self.agent, self.limits = request["agent"], dict(request["limits"])
         if not self.accounts.many:
             self.limits.update(request["limits_of_one_uid"])
         canary = bytes.fromhex(request["canary"])
@@ -141,6 +138,7 @@ class Supervisor:
         digests = b"".join(self.requests.parts(tree.DIGEST * len(request["entries"])))
         written = tree.written(request["entries"], digests)
         self.watch = tree.Watch(self.roots, request["protected"], wanted, written=written)
+        lockdown.limit(request["limits"])  # what is spawned has them from us
         gc.freeze()  # what is there now stays: no collection looks at it, and no child copies it for that
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
@@ -177,18 +175,21 @@ class Supervisor:
 
         self.loop.after(_SAMPLED_EVERY, sample)
         account = request["account"] or self.agent
-        waiting, self._waiting = self._waiting, None
+        expect = self._expect(request["step"]) if request["evidence"] else None
+        spawner = None
+        if expect:
+            spawner, self._spawner = self._spawner, None
         processes.run(
             self.loop, request["argv"], self.accounts.identity(account),
             environment={**self.accounts.environment(account), **request["environment"]},
             cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
             limit=request["limit"], limits=self.limits, done=done,
-            expect=self._expect(request["step"]) if request["evidence"] else None, waiting=waiting,
+            expect=expect, spawner=spawner,
         )  # fmt: skip
 
-    def _expect(self, step: int) -> Callable[[socket.socket, int, list[str]], None] | None:
+    def _expect(self, step: int) -> Callable[[processes.Begun, int], None] | None:
         """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""
-        return (lambda *begun: self.witness.expect(step, *begun)) if self.tells else None
+        return functools.partial(self.witness.attend, step) if self.tells else None
 
     def _seen(self, final: bool = False) -> dict[str, Any]:
         """What the services, the network and the file tree tell since the last call."""
@@ -286,7 +287,7 @@ class Supervisor:
         if pid == 0:
             try:
                 who = self.accounts.identity(self.agent)
-                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits, listen=False)
+                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits)
                 isolation = lockdown.isolation()
                 isolation["system_calls"] = seccomp.tells()
                 _write_all(writer, wire.encode(isolation))

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import marshal
+import functools
 import os
 import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from corrigym.sandbox.supervisor import lockdown
+from corrigym.sandbox.supervisor.accounts import Identity
 from corrigym.sandbox.supervisor.loop import Loop
-
-_LONGEST_ORDERS = 1 << 15
-"""Bytes that a pipe takes in one go, whatever it is."""
-_ABOVE = 10
-
-
-@dataclass(frozen=True)
-class Identity:
-    """An account, as far as running something as it goes. `uid` None: this launcher has one uid, keep it."""
-
-    name: str
-    home: str
-    uid: int | None
-    gid: int
-    groups: tuple[int, ...]
+from corrigym.sandbox.supervisor.spawn import Spawner
 
 
 @dataclass(frozen=True)
@@ -68,8 +53,10 @@ class _Output:
 class _Running:
     """One program from its start to its end, and its output even beyond."""
 
-    def __init__(self, loop: Loop, pid: int, reader: int, limit: int, done: Callable[[Outcome], None]) -> None:
-        self.loop, self.pid, self.reader, self.limit, self.done = loop, pid, reader, limit, done
+    def __init__(self, loop: Loop, reader: int, limit: int, done: Callable[[Outcome], None]) -> None:
+        self.loop, self.reader, self.limit, self.done = loop, reader, limit, done
+        self.pid: int | None = None
+        self.spawner: Spawner | None = None
         self.output, self.started = _Output(limit), time.monotonic()
         self.open = True
         self.ended = self.timed_out = False
@@ -89,9 +76,32 @@ class _Running:
         return bool(data)
 
     def late(self) -> None:
-        if not self.ended:
-            self.timed_out = True
+        if self.ended:
+            return
+        self.timed_out = True
+        if self.pid is not None:
             _kill_group(self.pid)
+        elif self.spawner:  # stopped before it executed anything, by somebody who was quick
+            for pid in self.spawner.children():
+                os.kill(pid, signal.SIGKILL)
+
+    def begins(self, pid: int, limits: dict[str, int]) -> None:
+        self.pid = pid
+        lockdown.limit(limits, pid)
+        _be_the_first_to_go(pid)
+
+    def begun(self, program: str, pid: int, failure: int) -> None:
+        if not failure:
+            self.pid = pid
+            self.loop.on_exit(pid, self.exited)
+        elif failure == errno.EAGAIN:
+            self.failed(f"{program}: fork: {os.strerror(failure)}", 254)
+        else:
+            self.failed(f"{program}: {os.strerror(failure)}", 126)
+
+    def failed(self, said: str, exit_code: int) -> None:
+        self.output.add(f"{said}\n".encode())
+        self.exited(exit_code)
 
     def exited(self, exit_code: int) -> None:
         # a background process may write without end into the pipe that it inherited
@@ -105,65 +115,21 @@ class _Running:
 
 
 @dataclass
-class Waiting:
-    """A child that is confined, and waits for its `orders`: what to execute. `reader` brings its output, `told` the
-    descriptor that tells its system calls. Made ahead, as to make it is half of what a short command takes."""
+class Begun:
+    """A program whose calls are told. `begins` is called with its pid when it is about to execute something."""
 
-    loop: Loop
-    pid: int
-    who: Identity
-    reader: int
-    orders: int
-    told: socket.socket | None
-    ended: bool = False
+    spawner: Spawner
+    argv: list[str]
+    begins: Callable[[int], None]
+    seen: int = 0
 
-    def takes(self, orders: bytes) -> bool:
-        """Gives it its orders. False if it cannot take them at once: the agent may have stopped or killed it."""
-        if self.ended or len(orders) > _LONGEST_ORDERS or not _sleeps(self.pid):
-            return False
-        try:
-            os.write(self.orders, orders)
-        except BrokenPipeError:  # killed just now
-            return False
-        os.close(self.orders)
-        return True
-
-    def end(self) -> None:
-        """Instead of orders. When this returns it is gone."""
-        if not self.ended:
-            os.kill(self.pid, signal.SIGKILL)  # until it is reaped, which ends it, the pid is its own
-        while not self.ended:
-            self.loop.turn()
-        os.close(self.orders)
-        os.close(self.reader)
-        if self.told:
-            self.told.close()
-
-    def exited(self, _: int) -> None:
-        self.ended = True
-
-
-def prepare(
-    loop: Loop, who: Identity, limits: dict[str, int], *, told: bool, orders: bytes = b"", patience: int = 1
-) -> Waiting | None:
-    """A child in a session of its own that executes what its orders say, which it has or waits for. `told`: its system
-    calls are. None on a host whose processes are used up, after `patience` hundredths of a second."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    source, order = os.pipe2(os.O_CLOEXEC)
-    ours, theirs = socket.socketpair() if told else (None, None)
-    pid = _fork(loop, patience)
-    if pid == 0:
-        _child(source, writer, theirs, who, limits, orders)
-    os.close(source)
-    os.close(writer)
-    if theirs:
-        theirs.close()
-    waiting = Waiting(loop, pid or 0, who, reader, order, ours, ended=pid is None)
-    if pid is None:
-        waiting.end()
-        return None
-    loop.on_exit(pid, waiting.exited)
-    return waiting
+    def executes(self, pid: int) -> list[str]:
+        """Asked of each execution that its listener tells: what it is, if it is ours and not the program's own."""
+        if self.seen == self.spawner.attempts:
+            return []
+        self.seen = self.spawner.attempts
+        self.begins(pid)
+        return self.argv
 
 
 def run(
@@ -177,40 +143,43 @@ def run(
     limit: int,
     limits: dict[str, int],
     done: Callable[[Outcome], None],
-    expect: Callable[[socket.socket, int, list[str]], None] | None = None,
-    waiting: Waiting | None = None,
+    expect: Callable[[Begun, int], None] | None = None,
+    spawner: Spawner | None = None,
 ) -> int | None:
-    """Starts `argv` in a process group of its own, and returns its pid; `done` is called once the program itself has
-    ended. Whatever it left in the background goes on (its output is read and dropped). At `timeout` the whole group is
-    killed. `expect` takes the socket on which the descriptor comes that tells the program's system calls, the pid and
-    `argv`. On a host
-    whose processes are used up the program fails as it would anywhere, and there is no pid. `waiting` becomes the
-    program if it can, and is used up."""
-    orders = marshal.dumps((argv, environment, cwd))
-    fits = waiting is not None and waiting.who == who and bool(waiting.told) == bool(expect)
-    if waiting and not (fits and waiting.takes(orders)):
-        waiting.end()
-        waiting = None
-    if waiting is None:
-        waiting = prepare(loop, who, limits, told=expect is not None, orders=orders, patience=100)
-        if waiting is None:
-            said = f"{argv[0]}: fork: {os.strerror(errno.EAGAIN)}\n".encode()
-            done(Outcome(254, said, b"", len(said), 0, False, 0.0))
-            return None
-        os.close(waiting.orders)
-    if expect and waiting.told:
-        expect(waiting.told, waiting.pid, argv)
-    os.set_blocking(waiting.reader, False)
-    running = _Running(loop, waiting.pid, waiting.reader, limit, done)
-    loop.watch(waiting.reader, selectors.EVENT_READ, running.readable)
-    loop.on_exit(waiting.pid, running.exited)
+    """Starts `argv` in a process group of its own; `done` is called once the program itself has ended. Whatever it left
+    in the background goes on (its output is read and dropped). At `timeout` the whole group is killed. On a host whose
+    processes are used up the program fails as it would anywhere.
+
+    `expect` takes the descriptor that tells the program's system calls; then `spawner`, if it is there and of this
+    account, is used up. Without `expect` they are not told, and the pid is returned, or None if there is none."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(reader, False)
+    running = _Running(loop, reader, limit, done)
+    loop.watch(reader, selectors.EVENT_READ, running.readable)
     loop.after(timeout, running.late)
-    return waiting.pid
+    if expect is None:
+        running.pid = _fork(loop)
+        if running.pid == 0:
+            _child(writer, argv, who, environment, cwd, limits)
+        os.close(writer)
+        if running.pid is None:
+            running.failed(f"{argv[0]}: fork: {os.strerror(errno.EAGAIN)}", 254)
+        else:
+            loop.on_exit(running.pid, running.exited)
+        return running.pid
+    if spawner and spawner.who != who:
+        spawner.end()
+        spawner = None
+    running.spawner = spawner or Spawner(loop, who)
+    begun = Begun(running.spawner, argv, lambda pid: running.begins(pid, limits if who.uid is None else {}))
+    attend = functools.partial(expect, begun)
+    running.spawner.execute(argv, environment, cwd, writer, attend, lambda *result: running.begun(argv[0], *result))
+    return None
 
 
-def _fork(loop: Loop, patience: int) -> int | None:
-    """Tries again: processes that were killed just now still count until they are reaped."""
-    for _ in range(patience):
+def _fork(loop: Loop) -> int | None:
+    """Tries for a second: processes that were killed just now still count until they are reaped."""
+    for _ in range(100):
         try:
             return os.fork()
         except BlockingIOError:
@@ -219,60 +188,36 @@ def _fork(loop: Loop, patience: int) -> int | None:
 
 
 def _child(
-    source: int, writer: int, told: socket.socket | None, who: Identity, limits: dict[str, int], orders: bytes
+    writer: int, argv: list[str], who: Identity, environment: dict[str, str], cwd: str, limits: dict[str, int]
 ) -> None:
     """Between fork and exec; never returns."""
-    program = "sandbox"
     try:
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
-        source, keep = (fcntl.fcntl(fd, fcntl.F_DUPFD, _ABOVE) for fd in (source, told.fileno() if told else null))
-        os.dup2(null, 0)
-        os.dup2(writer, 1)
-        os.dup2(writer, 2)
-        os.dup2(keep, 3)
-        os.dup2(source, 4)
-        os.closerange(5, 4096)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # handlers end with exec, what is ignored does not
+        for number, descriptor in enumerate((null, writer, writer)):
+            os.dup2(descriptor, number)
+        os.closerange(3, 4096)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # handlers end with exec, what is ignored does not
+            signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
-        _be_the_first_to_go()
-        listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
-        if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
-            socket.send_fds(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, 3), [b"1"], [listener])
-        os.closerange(5, 4096)
-        os.closerange(3, 4)
-        orders = orders or os.read(4, 2 * _LONGEST_ORDERS)
-        os.close(4)
-        if not orders:  # it is not wanted, or nobody is there any more
-            return
-        argv, environment, cwd = marshal.loads(orders)
-        program = argv[0]
+        _be_the_first_to_go(os.getpid())
+        lockdown.confine(who.uid, who.gid, list(who.groups), limits)
         try:
             os.chdir(cwd)
         except OSError:
             os.chdir("/")
-        os.execvpe(program, argv, environment)
+        os.execvpe(argv[0], argv, environment)
     except OSError as error:
-        os.write(2, f"{program}: {error.strerror}\n".encode())
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
     finally:
         os._exit(126)
 
 
-def _sleeps(pid: int) -> bool:
-    """Or runs: not one that was stopped, or is as good as gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read(1024).rpartition(b")")[2].split()[0] in (b"S", b"R", b"D")
-    except OSError:
-        return False
-
-
-def _be_the_first_to_go() -> None:
+def _be_the_first_to_go(pid: int) -> None:
     """Where memory is used up, the agent's smallest process is killed before the supervisor is."""
     try:
-        os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC), b"1000")
+        with open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as file:
+            file.write(b"1000")
     except OSError:
         pass  # one uid: the file of a process that is not dumpable is root's
 

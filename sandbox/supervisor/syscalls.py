@@ -125,6 +125,7 @@ _ABSENT = (
     ("clone3", 435, 435), ("shmget", 29, 194), ("semget", 64, 190), ("msgget", 68, 186), ("mq_open", 240, 180),
     ("mq_timedsend", 242, 182), ("memfd_secret", 447, 447),
 )  # fmt: skip
+IDENTITY = {"setgroups": (116, 159), "setresgid": (119, 149), "setresuid": (117, 147)}
 SYSLOG, FCNTL = {"x86_64": 103, "aarch64": 116}, {"x86_64": 72, "aarch64": 25}
 SET_LEASE = 1024
 """F_SETLEASE: who holds one keeps everybody else from opening the file for a while."""

@@ -13,16 +13,15 @@ import fcntl
 import os
 import select
 import selectors
-import socket
 import struct
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from corrigym.sandbox.supervisor import files, syscalls, targets
 from corrigym.sandbox.supervisor.guards import Guard
 from corrigym.sandbox.supervisor.interpret import Interpreter, Notice
 from corrigym.sandbox.supervisor.loop import Loop
+from corrigym.sandbox.supervisor.processes import Begun
 
 MAX_RECORDS = 300
 """Different calls of each operation that are kept between two looks, so that none can crowd out another; the rest is
@@ -32,15 +31,6 @@ _SYNC_WAKE_UP = _CONTINUE = 1
 _LONGEST_COPY = 1 << 20
 _X32_BIT = 0x40000000
 _NOTIFICATION, _RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """What those who share a listener go back to: a child of ours, and the tool call that it was made for."""
-
-    step: int
-    pid: int
-    argv: list[str]
 
 
 class Witness:
@@ -58,23 +48,6 @@ class Witness:
         self.lent = os.urandom(8).hex()
         """What the copies are called that guarded processes write into: none of the agent's files."""
 
-    def expect(self, step: int, channel: socket.socket, pid: int, argv: list[str]) -> None:
-        """A child is about to send the descriptor on which its calls are told, and to execute `argv`; the calls are
-        `step`'s, also much later."""
-        begun = _Begun(step, pid, argv)
-
-        def arrived(_: int) -> None:
-            try:
-                descriptors = socket.recv_fds(channel, 1, 1)[1]
-            except OSError:
-                descriptors = []  # the child ended before it came so far
-            self._loop.forget(channel.fileno())
-            channel.close()
-            for listener in descriptors:
-                self._attend(listener, begun)
-
-        self._loop.watch(channel.fileno(), selectors.EVENT_READ, arrived)
-
     def take(self) -> dict[str, Any]:
         """What was seen since the last look."""
         records = list(self._records.values())
@@ -83,7 +56,8 @@ class Witness:
         lost, self.lost, unreadable, self.unreadable = self.lost, 0, self.unreadable, 0
         return {"calls": records, "calls_lost": lost, "calls_unreadable": unreadable}
 
-    def _attend(self, listener: int, begun: _Begun) -> None:
+    def attend(self, step: int, begun: Begun, listener: int) -> None:
+        """Takes what is told there as `step`'s, also much later."""
         try:
             fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
         except OSError:
@@ -96,21 +70,20 @@ class Witness:
             # not without a look: asked for a call that is not there, the kernel would let us wait
             for _, events in poll.poll(0):
                 if events & select.POLLIN:
-                    self._answer(listener, begun)
+                    self._answer(listener, step, begun)
                 else:  # the last process is gone
                     self._loop.forget(listener)
                     os.close(listener)
 
         self._loop.watch(listener, selectors.EVENT_READ, told)
 
-    def _answer(self, listener: int, begun: _Begun) -> None:
+    def _answer(self, listener: int, step: int, begun: Begun) -> None:
         self._buffer[:] = bytes(_NOTIFICATION.size)
         try:
             fcntl.ioctl(listener, _RECEIVE, self._buffer)
         except OSError:
             return  # the caller was killed meanwhile
         number, thread, _, call, architecture, _, *arguments = _NOTIFICATION.unpack(self._buffer)
-        step = begun.step
         if architecture != self._architecture or call >= _X32_BIT:
             self._keep(thread, step, {"name": f"foreign call {call}", "operation": "isolation", "refused": True})
             answer = _RESPONSE.pack(number, 0, -errno.ENOSYS, 0)
@@ -118,8 +91,8 @@ class Witness:
             self._keep(thread, step, {"name": self._refused[call].name, "operation": "isolation", "refused": True})
             answer = _RESPONSE.pack(number, 0, -self._refused[call].failure, 0)
         else:
-            begins = begun.argv if thread == begun.pid else ()
-            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments), begins), step)
+            ours = begun.executes(thread) if self._watched[call].operation == "execute" else ()
+            answer = self._judge(listener, number, Notice(thread, self._watched[call], tuple(arguments), ours), step)
         if answer:
             try:
                 fcntl.ioctl(listener, _SEND, answer)

@@ -1,0 +1,173 @@
+"""Starts a program from a thread that is confined as the program is to be. In Linux identity, capabilities and filters
+are a thread's own, and a child that is spawned (posix_spawn: a vfork) has those of the thread that spawns it. To fork
+the supervisor itself costs three times what a short command does, as every page that either touches then is copied.
+
+A thread that waits for its orders is no process: nobody inside sees, stops or kills it. Standard library only, Python
+3.9.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import errno
+import functools
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from corrigym.sandbox.supervisor import lockdown
+from corrigym.sandbox.supervisor.accounts import Identity
+from corrigym.sandbox.supervisor.loop import Loop
+
+_libc = ctypes.CDLL(None)
+_SET_SIGNALS, _SET_SESSION = 4, 128
+"""POSIX_SPAWN_SETSIGDEF, POSIX_SPAWN_SETSID."""
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+"""By Python; and what is ignored stays so beyond exec."""
+_PATIENCE = 100
+"""Hundredths of a second: processes that were killed just now still count until they are reaped."""
+_NOT_THERE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
+_ARENAS = -8
+"""M_ARENA_MAX of mallopt(3): a heap for each thread would only take room."""
+_thread.stack_size(256 << 10)
+_libc.mallopt(_ARENAS, 1)
+
+
+class Spawner:
+    """A thread that is, or soon will be, confined as `who` is, and waits for the one program that it is to start."""
+
+    def __init__(self, loop: Loop, who: Identity) -> None:
+        self.who, self.attempts = who, 0
+        """`attempts`: how often it has tried to execute something."""
+        self._loop, self._go = loop, _thread.allocate_lock()
+        self._go.acquire()
+        self._orders: Callable[[], tuple[int, int]] | None = None
+        self._attend: Callable[[int], None] | None = None
+        self._over = False
+        self._listener: int | None = None
+        self._thread = 0
+        _thread.start_new_thread(self._serve, ())
+
+    def execute(
+        self,
+        argv: list[str],
+        environment: dict[str, str],
+        cwd: str,
+        output: int,
+        attend: Callable[[int], None],
+        done: Callable[[int, int], None],
+    ) -> None:
+        """Its orders; `output` is closed once they are carried out. In the loop, `attend` gets the descriptor on which
+        the program's calls are told, from the first try to execute it on; and `done` the pid, or 0 and an errno."""
+        self._orders = functools.partial(_spawn, self, argv, environment, cwd, output)
+        self._attend, self._done, self._output = attend, done, output
+        self._loop.child_begins()
+        self._hand_over()
+        self._go.release()
+
+    def end(self) -> None:
+        """Instead of orders."""
+        self._over = True
+        self._hand_over()
+        self._go.release()
+
+    def children(self) -> list[int]:
+        """The program, as long as it has executed nothing."""
+        try:
+            with open(f"/proc/self/task/{self._thread}/children") as file:
+                return [int(pid) for pid in file.read().split()]
+        except OSError:
+            return []
+
+    def _serve(self) -> None:
+        """The thread."""
+        self._thread = _thread.get_native_id()
+        listener, result = None, (0, 0)
+        try:
+            listener = lockdown.confine_thread(self.who.uid, self.who.gid, list(self.who.groups))
+        except OSError as error:
+            result = 0, error.errno or errno.EPERM
+        self._loop.soon(functools.partial(self._is_confined, listener))
+        self._go.acquire()
+        if self._orders is not None:
+            if listener is not None:
+                result = self._orders()
+            os.close(self._output)
+            self._loop.soon(functools.partial(self._has_spawned, *result))
+
+    def _is_confined(self, listener: int | None) -> None:
+        self._listener = listener
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """The descriptor, as soon as there are both it and somebody who wants it."""
+        if self._listener is None:
+            return
+        if self._over:
+            os.close(self._listener)
+        elif self._attend is not None:
+            self._attend(self._listener)
+        else:
+            return
+        self._listener = None
+
+    def _has_spawned(self, pid: int, failure: int) -> None:
+        self._done(pid, failure)
+        self._loop.child_has_begun()
+
+
+def _spawn(spawner: Spawner, argv: list[str], environment: dict[str, str], cwd: str, output: int) -> tuple[int, int]:
+    """In the confined thread: the pid, or 0 and the errno. The working directory is the thread's own."""
+    try:
+        os.chdir(cwd)
+    except OSError:
+        os.chdir("/")
+    words = [os.fsencode(word) for word in argv]
+    variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+    if any(b"\0" in text for text in (*words, *variables)):
+        return 0, errno.EINVAL
+    failure = errno.ENOENT
+    for program in _candidates(words[0], environment):
+        for _ in range(_PATIENCE):
+            spawner.attempts += 1
+            pid, failure = _posix_spawn(program, words, variables, output)
+            if failure != errno.EAGAIN:
+                break
+            time.sleep(0.01)
+        if failure not in _NOT_THERE:
+            return pid, failure
+    return 0, failure
+
+
+def _candidates(program: bytes, environment: dict[str, str]) -> list[bytes]:
+    if b"/" in program:
+        return [program]
+    return [os.path.join(os.fsencode(folder), program) for folder in environment.get("PATH", "").split(":")]
+
+
+def _posix_spawn(program: bytes, words: list[bytes], variables: list[bytes], output: int) -> tuple[int, int]:
+    """posix_spawn(3), whose structures are opaque: of 80 and 336 bytes in glibc. os.posix_spawn would keep all other
+    threads from running, among them the one that has to let the child execute."""
+    actions, attributes = ctypes.create_string_buffer(256), ctypes.create_string_buffer(1024)
+    _libc.posix_spawn_file_actions_init(actions)
+    _libc.posix_spawnattr_init(attributes)
+    try:
+        for descriptor in (1, 2):
+            _libc.posix_spawn_file_actions_adddup2(actions, output, descriptor)
+        _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SET_SIGNALS | _SET_SESSION))
+        defaults = sum(1 << (number - 1) for number in _IGNORED)
+        _libc.posix_spawnattr_setsigdefault(attributes, defaults.to_bytes(128, "little"))
+        pid = ctypes.c_int(0)
+        failure: int = _libc.posix_spawn(
+            ctypes.byref(pid), program, actions, attributes, _array(words), _array(variables)
+        )
+    finally:
+        _libc.posix_spawn_file_actions_destroy(actions)
+        _libc.posix_spawnattr_destroy(attributes)
+    return (0, failure) if failure else (pid.value, 0)
+
+
+def _array(texts: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
