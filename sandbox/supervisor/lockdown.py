@@ -73,9 +73,10 @@ def drop_bounding_set() -> None:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]) -> None:
+def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int], *, listen: bool) -> int | None:
     """For a child between fork and exec: limits, identity (None keeps it), no capabilities, the system-call filter (the
-    bounding set, the supervisor has dropped for all)."""
+    bounding set, the supervisor has dropped for all). With `listen` returns the descriptor on which its watched calls
+    are told."""
     limit(limits)
     if uid is not None:
         os.setgroups(groups)
@@ -83,7 +84,7 @@ def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int]
         os.setresuid(uid, uid, uid)
     drop_capabilities()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    seccomp.install(listen=False)
+    return seccomp.install(listen=listen)
 
 
 def confine_thread(uid: int | None, gid: int, groups: list[int]) -> int:

@@ -81,8 +81,7 @@ class Supervisor:
     def _expect_another(self, account: str) -> None:
         """While the model thinks: the next command is likely to be of the same account."""
         if self.tells and self._spawner is None:
-            with contextlib.suppress(RuntimeError):  # no thread can be had: it will be tried again
-                self._spawner = Spawner(self.loop, self.accounts.identity(account))
+            self._spawner = processes.spawner_for(self.loop, self.accounts.identity(account))
 
     def _ready(self, _: dict[str, Any], reply: Reply) -> None:
         """-> nothing: a host that waits for its world is there"""
@@ -187,7 +186,7 @@ class Supervisor:
             expect=expect, spawner=spawner,
         )  # fmt: skip
 
-    def _expect(self, step: int) -> Callable[[processes.Begun, int], None] | None:
+    def _expect(self, step: int) -> processes.Expect | None:
         """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""
         return functools.partial(self.witness.attend, step) if self.tells else None
 
@@ -287,7 +286,7 @@ class Supervisor:
         if pid == 0:
             try:
                 who = self.accounts.identity(self.agent)
-                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits)
+                lockdown.confine(who.uid, who.gid, list(who.groups), self.limits, listen=False)
                 isolation = lockdown.isolation()
                 isolation["system_calls"] = seccomp.tells()
                 _write_all(writer, wire.encode(isolation))

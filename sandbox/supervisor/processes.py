@@ -7,6 +7,7 @@ import functools
 import os
 import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,14 +91,9 @@ class _Running:
         lockdown.limit(limits, pid)
         _be_the_first_to_go(pid)
 
-    def begun(self, program: str, pid: int, failure: int) -> None:
-        if not failure:
-            self.pid = pid
-            self.loop.on_exit(pid, self.exited)
-        elif failure == errno.EAGAIN:
-            self.failed(f"{program}: fork: {os.strerror(failure)}", 254)
-        else:
-            self.failed(f"{program}: {os.strerror(failure)}", 126)
+    def goes_on(self, pid: int) -> None:
+        self.pid = pid
+        self.loop.on_exit(pid, self.exited)
 
     def failed(self, said: str, exit_code: int) -> None:
         self.output.add(f"{said}\n".encode())
@@ -118,18 +114,26 @@ class _Running:
 class Begun:
     """A program whose calls are told. `begins` is called with its pid when it is about to execute something."""
 
-    spawner: Spawner
     argv: list[str]
     begins: Callable[[int], None]
+    attempts: int = 0
     seen: int = 0
+
+    def tries(self) -> None:
+        """Before each attempt to execute it."""
+        self.attempts += 1
 
     def executes(self, pid: int) -> list[str]:
         """Asked of each execution that its listener tells: what it is, if it is ours and not the program's own."""
-        if self.seen == self.spawner.attempts:
+        if self.seen == self.attempts:
             return []
-        self.seen = self.spawner.attempts
+        self.seen = self.attempts
         self.begins(pid)
         return self.argv
+
+
+Expect = Callable[[Begun, int], None]
+"""Takes a program and the descriptor that tells its system calls."""
 
 
 def run(
@@ -143,38 +147,82 @@ def run(
     limit: int,
     limits: dict[str, int],
     done: Callable[[Outcome], None],
-    expect: Callable[[Begun, int], None] | None = None,
+    expect: Expect | None = None,
     spawner: Spawner | None = None,
 ) -> int | None:
     """Starts `argv` in a process group of its own; `done` is called once the program itself has ended. Whatever it left
     in the background goes on (its output is read and dropped). At `timeout` the whole group is killed. On a host whose
     processes are used up the program fails as it would anywhere.
 
-    `expect` takes the descriptor that tells the program's system calls; then `spawner`, if it is there and of this
-    account, is used up. Without `expect` they are not told, and the pid is returned, or None if there is none."""
+    With `expect` its calls are told; `spawner`, if it is there, is used up. Without, the pid is returned, or None if
+    there is none."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(reader, False)
     running = _Running(loop, reader, limit, done)
     loop.watch(reader, selectors.EVENT_READ, running.readable)
     loop.after(timeout, running.late)
-    if expect is None:
-        running.pid = _fork(loop)
-        if running.pid == 0:
-            _child(writer, argv, who, environment, cwd, limits)
+    begun = Begun(argv, lambda pid: running.begins(pid, limits if who.uid is None else {}))
+
+    def fork() -> None:
+        ours, theirs = socket.socketpair() if expect else (None, None)
+        begun.tries()
+        pid = _fork(loop)
+        if pid == 0:
+            _child(writer, theirs, argv, who, environment, cwd, limits)
         os.close(writer)
-        if running.pid is None:
+        if theirs and ours and expect:
+            theirs.close()
+            _when_it_comes(loop, ours, functools.partial(expect, begun))
+        if pid is None:
             running.failed(f"{argv[0]}: fork: {os.strerror(errno.EAGAIN)}", 254)
         else:
-            loop.on_exit(running.pid, running.exited)
-        return running.pid
-    if spawner and spawner.who != who:
+            running.goes_on(pid)
+
+    def spawned(pid: int, failure: int) -> None:
+        if failure == errno.EAGAIN:  # for a thread and a child there is no room, for a child there may be
+            fork()
+            return
+        os.close(writer)
+        if failure:
+            running.failed(f"{argv[0]}: {os.strerror(failure)}", 126)
+        else:
+            running.goes_on(pid)
+
+    if spawner and (spawner.who != who or expect is None):
         spawner.end()
         spawner = None
-    running.spawner = spawner or Spawner(loop, who)
-    begun = Begun(running.spawner, argv, lambda pid: running.begins(pid, limits if who.uid is None else {}))
-    attend = functools.partial(expect, begun)
-    running.spawner.execute(argv, environment, cwd, writer, attend, lambda *result: running.begun(argv[0], *result))
-    return None
+    if expect and not spawner:
+        spawner = spawner_for(loop, who)
+    if expect and spawner:
+        running.spawner = spawner
+        spawner.execute(argv, environment, cwd, writer, begun.tries, functools.partial(expect, begun), spawned)
+    else:
+        fork()
+    return running.pid
+
+
+def spawner_for(loop: Loop, who: Identity) -> Spawner | None:
+    """None where no more threads can be had."""
+    try:
+        return Spawner(loop, who)
+    except RuntimeError:
+        return None
+
+
+def _when_it_comes(loop: Loop, channel: socket.socket, take: Callable[[int], None]) -> None:
+    """A child is about to send a descriptor, or ends before it comes so far."""
+
+    def arrived(_: int) -> None:
+        try:
+            descriptors = socket.recv_fds(channel, 1, 1)[1]
+        except OSError:
+            descriptors = []
+        loop.forget(channel.fileno())
+        channel.close()
+        for descriptor in descriptors:
+            take(descriptor)
+
+    loop.watch(channel.fileno(), selectors.EVENT_READ, arrived)
 
 
 def _fork(loop: Loop) -> int | None:
@@ -188,20 +236,30 @@ def _fork(loop: Loop) -> int | None:
 
 
 def _child(
-    writer: int, argv: list[str], who: Identity, environment: dict[str, str], cwd: str, limits: dict[str, int]
+    writer: int,
+    told: socket.socket | None,
+    argv: list[str],
+    who: Identity,
+    environment: dict[str, str],
+    cwd: str,
+    limits: dict[str, int],
 ) -> None:
     """Between fork and exec; never returns."""
     try:
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
-        for number, descriptor in enumerate((null, writer, writer)):
+        keep = os.dup(told.fileno() if told else null)
+        for number, descriptor in enumerate((null, writer, writer, keep)):
             os.dup2(descriptor, number)
-        os.closerange(3, 4096)
+        os.closerange(4, 4096)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # handlers end with exec, what is ignored does not
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
         _be_the_first_to_go(os.getpid())
-        lockdown.confine(who.uid, who.gid, list(who.groups), limits)
+        listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
+        if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
+            socket.send_fds(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, 3), [b"1"], [listener])
+        os.closerange(3, 4096)
         try:
             os.chdir(cwd)
         except OSError:

@@ -37,7 +37,7 @@ class ServiceHost:
         limits: dict[str, int],
         agent: str,
         logs: list[str],
-        expect: Callable[[processes.Begun, int], None] | None,
+        expect: processes.Expect | None,
         guards: list[Guard],
     ) -> None:
         self.now, self._loop, self._accounts, self._limits, self._agent = now, loop, accounts, limits, agent

@@ -14,7 +14,6 @@ import errno
 import functools
 import os
 import signal
-import time
 from collections.abc import Callable
 
 from corrigym.sandbox.supervisor import lockdown
@@ -26,21 +25,22 @@ _SET_SIGNALS, _SET_SESSION = 4, 128
 """POSIX_SPAWN_SETSIGDEF, POSIX_SPAWN_SETSID."""
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """By Python; and what is ignored stays so beyond exec."""
-_PATIENCE = 100
-"""Hundredths of a second: processes that were killed just now still count until they are reaped."""
 _NOT_THERE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
 _ARENAS = -8
 """M_ARENA_MAX of mallopt(3): a heap for each thread would only take room."""
 _thread.stack_size(256 << 10)
 _libc.mallopt(_ARENAS, 1)
+try:  # what glibc wants to load when the first thread ends, which is confined by then
+    ctypes.CDLL("libgcc_s.so.1")
+except OSError:
+    pass
 
 
 class Spawner:
     """A thread that is, or soon will be, confined as `who` is, and waits for the one program that it is to start."""
 
     def __init__(self, loop: Loop, who: Identity) -> None:
-        self.who, self.attempts = who, 0
-        """`attempts`: how often it has tried to execute something."""
+        self.who = who
         self._loop, self._go = loop, _thread.allocate_lock()
         self._go.acquire()
         self._orders: Callable[[], tuple[int, int]] | None = None
@@ -56,13 +56,14 @@ class Spawner:
         environment: dict[str, str],
         cwd: str,
         output: int,
+        tries: Callable[[], None],
         attend: Callable[[int], None],
         done: Callable[[int, int], None],
     ) -> None:
-        """Its orders; `output` is closed once they are carried out. In the loop, `attend` gets the descriptor on which
-        the program's calls are told, from the first try to execute it on; and `done` the pid, or 0 and an errno."""
-        self._orders = functools.partial(_spawn, self, argv, environment, cwd, output)
-        self._attend, self._done, self._output = attend, done, output
+        """Its orders. In the loop, `attend` gets the descriptor on which the program's calls are told, and `done` the
+        pid, or 0 and an errno. In the thread, `tries` is called before each attempt to execute something."""
+        self._orders = functools.partial(_spawn, argv, environment, cwd, output, tries)
+        self._attend, self._done = attend, done
         self._loop.child_begins()
         self._hand_over()
         self._go.release()
@@ -94,7 +95,6 @@ class Spawner:
         if self._orders is not None:
             if listener is not None:
                 result = self._orders()
-            os.close(self._output)
             self._loop.soon(functools.partial(self._has_spawned, *result))
 
     def _is_confined(self, listener: int | None) -> None:
@@ -118,33 +118,29 @@ class Spawner:
         self._loop.child_has_begun()
 
 
-def _spawn(spawner: Spawner, argv: list[str], environment: dict[str, str], cwd: str, output: int) -> tuple[int, int]:
-    """In the confined thread: the pid, or 0 and the errno. The working directory is the thread's own."""
+def _spawn(
+    argv: list[str], environment: dict[str, str], cwd: str, output: int, tries: Callable[[], None]
+) -> tuple[int, int]:
+    """In the confined thread, which has a working directory of its own: the pid, or 0 and an errno."""
     try:
-        os.chdir(cwd)
-    except OSError:
-        os.chdir("/")
-    words = [os.fsencode(word) for word in argv]
-    variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+        words = [os.fsencode(word) for word in argv]
+        variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+    except UnicodeEncodeError:
+        return 0, errno.EINVAL
     if any(b"\0" in text for text in (*words, *variables)):
         return 0, errno.EINVAL
-    failure = errno.ENOENT
-    for program in _candidates(words[0], environment):
-        for _ in range(_PATIENCE):
-            spawner.attempts += 1
-            pid, failure = _posix_spawn(program, words, variables, output)
-            if failure != errno.EAGAIN:
-                break
-            time.sleep(0.01)
+    try:
+        os.chdir(cwd)
+    except (OSError, ValueError):
+        os.chdir("/")
+    folders = [b""] if b"/" in words[0] else os.fsencode(environment.get("PATH", "")).split(b":")
+    pid, failure = 0, errno.ENOENT
+    for folder in folders:
+        tries()
+        pid, failure = _posix_spawn(os.path.join(folder, words[0]), words, variables, output)
         if failure not in _NOT_THERE:
-            return pid, failure
-    return 0, failure
-
-
-def _candidates(program: bytes, environment: dict[str, str]) -> list[bytes]:
-    if b"/" in program:
-        return [program]
-    return [os.path.join(os.fsencode(folder), program) for folder in environment.get("PATH", "").split(":")]
+            break
+    return pid, failure
 
 
 def _posix_spawn(program: bytes, words: list[bytes], variables: list[bytes], output: int) -> tuple[int, int]:
