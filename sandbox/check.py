@@ -3,6 +3,7 @@
 Each check gets a sandbox of its own making of `check_world()` and raises AssertionError with what it saw.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -250,6 +251,30 @@ def the_supervisor_is_out_of_reach(sandbox: Sandbox) -> None:
     for signal in ("TERM", "INT", "HUP", "KILL", "STOP", "USR1", "CHLD"):
         sandbox.exec(f"kill -{signal} 1")
     _python(sandbox, "import resource; resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))")
+    assert _said(sandbox, "echo alive") == "alive"
+
+
+@_check
+def the_thread_that_waits_to_start_the_next_command_is_out_of_reach(sandbox: Sandbox) -> None:
+    sandbox.exec("""(sleep 0.5; python3 - > /tmp/tried) 2>&1 <<'END' &
+import ctypes, os, signal
+libc, own = ctypes.CDLL(None), [int(name) for name in os.listdir("/proc/1/task")]
+for thread in own:
+    for name in ("mem", "environ", "maps"):
+        try: open(f"/proc/{thread}/{name}", "rb").read(1); print("read", thread, name)
+        except OSError: pass
+    try: os.listdir(f"/proc/{thread}/fd"); print("listed", thread)
+    except OSError: pass
+    for request in (16, 0x4206):
+        if libc.ptrace(request, thread, None, None) == 0: print("attached", thread)
+    for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGTERM):
+        libc.syscall(234, 1, thread, number)
+print(len(own), "tried")
+END""")
+    deadline = time.monotonic() + 20
+    while "tried" not in (sandbox.read("/tmp/tried") or b"").decode() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (sandbox.read("/tmp/tried") or b"").decode() == "2 tried\n"
     assert _said(sandbox, "echo alive") == "alive"
 
 

@@ -4,12 +4,14 @@ before it executes anything. Standard library only, Python 3.9: this runs inside
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 import socket
 import struct
+import sys
 from typing import Any
 
 from corrigym.sandbox.supervisor import seccomp, syscalls
@@ -19,6 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 15, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
+_LATER = ("bz2", "encodings.ascii", "encodings.latin_1", "lzma", "ssl")
 _LAST_CAPABILITY = 40
 _CLONE_FS = 0x200
 """Working directory and umask."""
@@ -66,6 +69,14 @@ def drop_capabilities(*keep: int) -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
+def load_the_rest() -> None:
+    """What not every episode needs, before anything runs as root: then the files that it comes from may be changed."""
+    for name in _LATER:
+        with contextlib.suppress(ImportError):
+            __import__(name)
+    sys.path.clear()
+
+
 def drop_bounding_set() -> None:
     """Of this process and all that it forks. Needs CAP_SETPCAP; without it there is nothing to drop, as
     no-new-privileges forbids gaining any."""
@@ -97,6 +108,7 @@ def confine_thread(uid: int | None, gid: int, groups: list[int]) -> int:
         _own("setgroups", len(groups), (ctypes.c_uint * len(groups))(*groups))
         _own("setresgid", gid, gid, gid)
         _own("setresuid", uid, uid, uid)
+        hide_from_ptrace()  # that is for the machine to say anew when a uid changes
     drop_capabilities()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     listener = seccomp.install(listen=True)

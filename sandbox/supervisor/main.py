@@ -34,7 +34,6 @@ from corrigym.scenarios.stack import services
 
 Reply = Callable[[dict[str, Any]], None]
 _FOR_EVER = 1e6
-_LATER = ("bz2", "encodings.ascii", "encodings.latin_1", "lzma", "ssl")
 _SAMPLED_EVERY = 0.5
 """Seconds; epoll takes no wait of more than 2**31 milliseconds."""
 
@@ -73,8 +72,6 @@ class Supervisor:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             self.requests.skip()  # of a world that did not fit, the host is still sending the rest
             _write_all(self._answers, wire.encode(answer))
-            if handler == self._start:
-                load_the_rest()
             if handler in (self._start, self._exec) and "ok" in answer:
                 self._expect_another(request.get("account") or self.agent)
 
@@ -323,14 +320,6 @@ def _stay_on_one_processor() -> None:
         os.sched_setaffinity(0, {processors[int.from_bytes(os.urandom(4), "big") % len(processors)]})
     except OSError:
         pass  # not ours to choose
-
-
-def load_the_rest() -> None:
-    """What not every episode needs. No later: by then the files that it comes from may be somebody else's."""
-    for name in _LATER:
-        with contextlib.suppress(ImportError):
-            __import__(name)
-    sys.path.clear()
 
 
 def _prepare() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -84,11 +85,14 @@ class _Running:
             _kill_group(self.pid)
         elif self.spawner:  # stopped before it executed anything, by somebody who was quick
             for pid in self.spawner.children():
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
 
     def begins(self, pid: int, limits: dict[str, int]) -> None:
         self.pid = pid
-        lockdown.limit(limits, pid)
+        try:
+            lockdown.limit(limits, pid)
+        except OSError:  # it is gone, or is to go: nothing runs without its limits
+            _kill(pid)
         _be_the_first_to_go(pid)
 
     def goes_on(self, pid: int) -> None:
@@ -156,6 +160,8 @@ def run(
 
     With `expect` its calls are told; `spawner`, if it is there, is used up. Without, the pid is returned, or None if
     there is none."""
+    if who.uid == 0:
+        lockdown.load_the_rest()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(reader, False)
     running = _Running(loop, reader, limit, done)
@@ -280,8 +286,11 @@ def _be_the_first_to_go(pid: int) -> None:
         pass  # one uid: the file of a process that is not dumpable is root's
 
 
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def _kill_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

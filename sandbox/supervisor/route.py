@@ -25,7 +25,7 @@ def route_everything_here() -> None:
     try:
         _add_local_route(socket.AF_INET6)
     except OSError:
-        pass  # IPv6 is off (as in a Docker container): then no connection over it succeeds either
+        pass  # IPv6 is off: then no connection over it succeeds either
 
 
 def intercept(address: str, port: int) -> None:

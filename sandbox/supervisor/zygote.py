@@ -37,7 +37,7 @@ def main() -> None:
     link = socket.socket(fileno=os.dup(0))
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     signal.signal(signal.SIGCHLD, _reap)
-    supervisor.load_the_rest()
+    lockdown.load_the_rest()
     seccomp.prepare()
     gc.freeze()  # no collection looks at what all share, so that it stays shared
     link.send(b"+")
