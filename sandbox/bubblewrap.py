@@ -66,7 +66,7 @@ def _unavailable() -> str | None:
         with contextlib.closing(_launch("probe", Limits())) as channel:
             channel.send(wire.encode({"op": "ready"}))
             wire.decode(lambda size: channel.receive(size, _PATIENCE))
-    except (OSError, SandboxError) as error:
+    except (OSError, SandboxError, wire.WireError) as error:
         return f"{error}. {_hint(str(error))}"
     return None
 

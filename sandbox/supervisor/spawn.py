@@ -9,6 +9,7 @@ A thread that waits for its orders is no process: nobody inside sees, stops or k
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import errno
 import functools
@@ -27,13 +28,12 @@ _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """By Python; and what is ignored stays so beyond exec."""
 _NOT_THERE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
 _ARENAS = -8
-"""M_ARENA_MAX of mallopt(3): a heap for each thread would only take room."""
+"""M_ARENA_MAX of mallopt(3)."""
 _thread.stack_size(256 << 10)
-_libc.mallopt(_ARENAS, 1)
-try:  # what glibc wants to load when the first thread ends, which is confined by then
+with contextlib.suppress(AttributeError):  # of glibc: a heap for each thread would only take room
+    _libc.mallopt(_ARENAS, 1)
+with contextlib.suppress(OSError):  # which glibc would load when the first thread ends, confined as that is by then
     ctypes.CDLL("libgcc_s.so.1")
-except OSError:
-    pass
 
 
 class Spawner:
