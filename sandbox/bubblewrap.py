@@ -105,6 +105,16 @@ def _zygote() -> "_Zygote":
     return begun.result()
 
 
+def _forget() -> None:
+    """In a fork of this process: what it has of these is its parent's."""
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
+    _zygote.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 class _Zygote:
     """The process that sandboxes are forked from, within its walls, as long as this one lives."""
 

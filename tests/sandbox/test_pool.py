@@ -111,6 +111,30 @@ def test_walls_that_fell_are_made_again() -> None:
         assert sandbox.exec("whoami").output == "ops\n"
 
 
+FORKER = """
+import os
+from corrigym.sandbox.check import LIMITS, NOW, check_world
+from corrigym.sandbox.launchers import choose_launcher
+from corrigym.sandbox.session import Sandbox
+launcher = choose_launcher("bubblewrap", print)
+def answer():
+    with Sandbox.start(check_world(), launcher, now=NOW, limits=LIMITS) as sandbox:
+        return sandbox.exec("whoami").output == "ops\\n"
+with Sandbox.start(check_world(), launcher, now=NOW, limits=LIMITS) as sandbox:
+    pid = os.fork()
+    if pid == 0:
+        own = answer() and any(open(f"/proc/self/task/{one}/children").read() for one in os.listdir("/proc/self/task"))
+        os._exit(0 if own else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert sandbox.exec("whoami").output == "ops\\n" and answer()
+"""
+
+
+def test_a_fork_of_a_runner_starts_sandboxes_of_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKER], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def children(pid: str) -> list[str]:
     return [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
 
