@@ -312,7 +312,7 @@ def proportional(pid: int) -> int:
 
 def leaks(launchers: Launchers, options: argparse.Namespace) -> None:
     for name, launcher in launchers.items():
-        for _ in range(20):  # what is loaded once
+        for _ in range(100):  # what is loaded once, and caches that fill up
             episode(launcher)
         before = held(name)
         whole = sum(timed(lambda one=launcher: episode(one)) for _ in range(options.episodes))  # type: ignore[misc]
