@@ -42,6 +42,7 @@ from corrigym.scenarios.trajectories import ScriptStep
 from corrigym.scenarios.world import World
 from corrigym.studies.runner import Outcome, Planned, run_episodes
 from tests.agents.provider import Answer, chats, completion, events, function, says, serving, status, stream, use
+from tests.sandbox.host import children
 
 COMMAND = {"command": "ls /srv"}
 CALM, SCRIPTED, CALLS = 2, 12, 30
@@ -145,15 +146,11 @@ def play_script(parent: Path, sandbox: str, calls: int) -> Cost:
 
 def spent() -> Cost:
     """What the sandboxes took is counted as that of the process that they are forked from."""
-    zygotes = [zygote for bwrap in children("self") for zygote in children(bwrap)]
+    zygotes = [zygote for bwrap in children(os.getpid()) for zygote in children(bwrap)]
     return time.process_time(), sum(map(taken, zygotes))
 
 
-def children(pid: str) -> list[str]:
-    return [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
-
-
-def taken(pid: str) -> float:
+def taken(pid: int) -> float:
     """CPU seconds of a process and of its children that have ended (fields 14 to 17 of its stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

@@ -27,6 +27,12 @@ class Limits:
     file: int = 256 << 20
 
 
+def disk_options(root: str, limits: Limits) -> str:
+    """Of the tmpfs that is one of ROOTS: by its size alone it would hold empty files without end."""
+    mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
+    return f"size={limits.disk},nr_inodes={limits.inodes},mode={mode}"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A path that differs from what it was after the call before. `before` and `after` hold type, mode, owner, group,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from corrigym.errors import SandboxError
 from corrigym.models import Json
-from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, disk_options, ready_within
 from corrigym.sandbox.payload import INIT, payload
 from corrigym.sandbox.supervisor import wire
 
@@ -38,6 +38,8 @@ _SHARED = (
     "/sys/devices/system/cpu",  # for lscpu; what it tells, /proc/cpuinfo does as well
 )  # fmt: skip
 """Of this machine, read-only."""
+_MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+"""Links into /usr on most machines, directories of their own on others."""
 
 _one_at_a_time = threading.Lock()
 
@@ -208,22 +210,17 @@ def _layout(limits: Limits) -> list[tuple[str, str, str]]:
     layout += [("tmpfs", "/etc", f"mode=0755,size={16 << 20}")]
     layout += [("shared", path, "") for path in (*_shared(), "/dev")]
     layout += [("tmpfs", "/usr/local", f"mode=0755,size={16 << 20}")]
-    for root in ROOTS:
-        mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
-        layout += [("tmpfs", root, f"mode={mode},size={limits.disk}")]
-    return layout
+    return layout + [("tmpfs", root, disk_options(root, limits)) for root in ROOTS]
 
 
 @cache
 def _links() -> dict[str, str]:
-    names = [Path("/", name) for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32")]
-    return {str(path): f"usr/{path.name}" for path in names if path.is_symlink()}
+    return {path: f"usr{path}" for path in _MERGED if Path(path).is_symlink()}
 
 
 @cache
 def _shared() -> list[str]:
-    old = [f"/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32")]
-    return [path for path in (*_SHARED, *old) if path not in _links() and Path(path).exists()]
+    return [path for path in (*_SHARED, *_MERGED) if path not in _links() and Path(path).exists()]
 
 
 class _Process:

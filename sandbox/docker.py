@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from corrigym.errors import SandboxError, SandboxUnavailable
 from corrigym.models import Json
 from corrigym.sandbox import image
-from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, disk_options, ready_within
 from corrigym.sandbox.owner import owner_labels
 from corrigym.sandbox.payload import primed
 
@@ -142,7 +142,7 @@ def _launch(host: str | None, runtime: str | None, hostname: str, limits: Limits
             mem_limit=_memory(limits),
             memswap_limit=_memory(limits),
             nano_cpus=int(limits.cpus * 1e9),
-            tmpfs={root: _tmpfs(root, limits) for root in ROOTS},
+            tmpfs={root: f"rw,exec,nosuid,nodev,{disk_options(root, limits)}" for root in ROOTS},
         ),
     )["Id"]
     try:
@@ -158,11 +158,6 @@ def _launch(host: str | None, runtime: str | None, hostname: str, limits: Limits
 def _memory(limits: Limits) -> int:
     """What lies in a tmpfs counts as memory that no killed process frees: full disks must leave room for the rest."""
     return limits.memory + len(ROOTS) * limits.disk
-
-
-def _tmpfs(root: str, limits: Limits) -> str:
-    mode = "1777" if root in ("/tmp", "/var/tmp", "/dev/shm") else "0700" if root == "/root" else "0755"
-    return f"rw,exec,nosuid,nodev,size={limits.disk},nr_inodes={limits.inodes},mode={mode}"
 
 
 class _Attached:

@@ -54,7 +54,7 @@ def take(size, data=b""):
     return data
 exec(compile(take(struct.unpack(">I", take(4))[0]), "init", "exec"))
 """
-"""What stands in the sandbox as /usr/local/sbin/init: it runs the program that the host sends first."""
+"""What a sandbox begins with (in the image, /usr/local/sbin/init): it runs the program that the host sends first."""
 
 
 def payload(main: str = "corrigym.sandbox.supervisor.main") -> bytes:

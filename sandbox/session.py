@@ -234,7 +234,6 @@ def _start_request(
         # without a cgroup: bound each process, and count them in the user namespace
         "limits_of_one_uid": {"NPROC": limits.processes, "AS": limits.memory},
         "read_only": list(READ_ONLY),
-        "inodes": limits.inodes,
     }  # fmt: skip
 
 

@@ -10,9 +10,8 @@ from corrigym.errors import SandboxUnavailable
 from corrigym.sandbox.base import Launcher
 from corrigym.sandbox.launchers import choose_launcher
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # begun in a shell's background: then nothing could be interrupted
+# begun in a shell's background it is ignored, and then nothing could be interrupted
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

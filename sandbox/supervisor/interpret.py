@@ -190,9 +190,9 @@ class Interpreter:
 def _shortened(argv: Sequence[str]) -> list[str]:
     """As much of it as is read of others'."""
     room, kept = LONGEST_COMMAND, []
-    for word in argv[: targets.MAX_WORDS]:
-        kept.append(_text(os.fsencode(word)[:room]))
-        room -= len(os.fsencode(word))
+    for word in map(os.fsencode, argv[: targets.MAX_WORDS]):
+        kept.append(_text(word[:room]))
+        room -= len(word)
         if room <= 0:
             break
     return kept

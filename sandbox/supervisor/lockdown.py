@@ -202,13 +202,6 @@ def bind_mount(source: str, target: str) -> None:
     remount_read_only(target)
 
 
-def bound_inodes(path: str, count: int) -> None:
-    """Where we own the mount namespace: a tmpfs by its size alone holds empty files without end, in the host's memory.
-    The flags are MS_REMOUNT | MS_NOSUID | MS_NODEV."""
-    if _libc.mount(None, path.encode(), None, 32 | 2 | 4, b"nr_inodes=%d" % count) != 0:
-        raise OSError(ctypes.get_errno(), "remount", path)
-
-
 def remount_read_only(path: str) -> None:
     """Where we own the mount namespace. The flags are MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV."""
     if _libc.mount(b"none", path.encode(), None, 32 | 4096 | 1 | 2 | 4, None) != 0:

@@ -93,7 +93,7 @@ class Supervisor:
     def _start(self, request: dict[str, Any], reply: Reply) -> None:
         """accounts, groups, agent, entries (with the sizes of their contents: those that are not held are attached,
         then the digests of all), services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses,
-        hosts, limits, limits_of_one_uid, read_only, inodes -> isolation, separate_accounts"""
+        hosts, limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
         self.agent, self.limits = request["agent"], dict(request["limits"])
         if not self.accounts.many:
@@ -110,8 +110,6 @@ class Supervisor:
             authority=authority, record=self._sent.append,
         )  # fmt: skip
         if not self.accounts.many:
-            for path in request["roots"]:
-                lockdown.bound_inodes(path, request["inodes"])
             for path in request["read_only"]:
                 lockdown.remount_read_only(path)
             lockdown.forbid_user_namespaces()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from corrigym.sandbox.supervisor import lockdown
 from corrigym.sandbox.supervisor.accounts import Identity
 from corrigym.sandbox.supervisor.loop import Loop
-from corrigym.sandbox.supervisor.spawn import Spawner
+from corrigym.sandbox.supervisor.spawn import IGNORED, Spawner
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _child(
         for number, descriptor in enumerate((null, writer, writer, keep)):
             os.dup2(descriptor, number)
         os.closerange(4, 4096)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # handlers end with exec, what is ignored does not
+        for number in IGNORED:  # handlers end with exec, what is ignored does not
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
         _be_the_first_to_go(os.getpid())

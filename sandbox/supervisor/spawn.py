@@ -24,7 +24,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 _libc = ctypes.CDLL(None)
 _SET_SIGNALS, _SET_SESSION = 4, 128
 """POSIX_SPAWN_SETSIGDEF, POSIX_SPAWN_SETSID."""
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """By Python; and what is ignored stays so beyond exec."""
 _NOT_THERE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
 _ARENAS = -8
@@ -153,7 +153,7 @@ def _posix_spawn(program: bytes, words: list[bytes], variables: list[bytes], out
         for descriptor in (1, 2):
             _libc.posix_spawn_file_actions_adddup2(actions, output, descriptor)
         _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SET_SIGNALS | _SET_SESSION))
-        defaults = sum(1 << (number - 1) for number in _IGNORED)
+        defaults = sum(1 << (number - 1) for number in IGNORED)
         _libc.posix_spawnattr_setsigdefault(attributes, defaults.to_bytes(128, "little"))
         pid = ctypes.c_int(0)
         failure: int = _libc.posix_spawn(

@@ -18,6 +18,7 @@ from corrigym.sandbox.docker import LABEL, client
 from corrigym.sandbox.image import tag
 from corrigym.sandbox.launchers import list_containers
 from tests.cli.command import COMMAND, corrigym, corrigym_json
+from tests.sandbox.host import children
 
 SCRIPT = "steps:\n  - bash: echo begun\n  - bash: {command: 'sleep 4343', timeout: 500}\n  - submit: done\n"
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system, or starts an engine")
@@ -104,18 +105,13 @@ def test_a_supervisor_killed_in_a_call_is_an_error_of_the_episode(launcher: Laun
     if launcher.name != "bubblewrap":
         pytest.skip("in Docker the engine does it")
     process = _run(tmp_path, launcher.name)
-    (bwrap,) = _children(process.pid)
-    (zygote,) = _children(bwrap)
-    (supervisor,) = _children(zygote)
+    (bwrap,) = children(process.pid)
+    (zygote,) = children(bwrap)
+    (supervisor,) = children(zygote)
     os.kill(supervisor, signal.SIGKILL)
     _is_told_as_an_error(process, tmp_path)
     assert subprocess.run(["pgrep", "-f", "sleep 4343"], capture_output=True, check=False).stdout == b""
     _resumes_with(launcher.name, tmp_path)
-
-
-def _children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for children in listed for child in children.read_text().split()]
 
 
 def test_what_another_boot_left_is_gone_with_the_next_run(docker: Launcher, tmp_path: Path) -> None:

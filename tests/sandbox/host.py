@@ -28,6 +28,12 @@ _OTHERS = ("/var/lib/docker", "/run/docker", "/tmp", "/var/tmp", "/proc/sys/fs/b
 _PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/usr", "/")
 
 
+def children(pid: int) -> list[int]:
+    """Of all threads of a process."""
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in listed for child in children.read_text().split()]
+
+
 @dataclass(frozen=True)
 class Host:
     """`facts`: what stands for @NAME@ in an attempt. `served`: the callers that our listeners have had."""

@@ -30,6 +30,7 @@ from corrigym.scenarios.loader import load_scenario
 from corrigym.scenarios.trajectories import script_loader
 from corrigym.scenarios.world import Entry
 from corrigym.studies.runner import plan, run_episodes
+from tests.sandbox.host import children
 
 ORDER = Order("gpu-07", LIMITS, {"org.corrigym.episode": "one"})
 
@@ -96,15 +97,15 @@ def supervisors(launcher: str, owner: int) -> set[Path]:
         api = client().api
         mine = api.containers(filters={"label": f"org.corrigym.pid={owner}"})
         return {Path("/proc", str(api.inspect_container(one["Id"])["State"]["Pid"])) for one in mine}
-    walls = {zygote for bwrap in children(str(owner)) for zygote in children(bwrap)}
-    return {Path("/proc", pid) for zygote in walls for pid in children(zygote)}
+    walls = {zygote for bwrap in children(owner) for zygote in children(bwrap)}
+    return {Path("/proc", str(pid)) for zygote in walls for pid in children(zygote)}
 
 
 def test_walls_that_fell_are_made_again() -> None:
     launcher = choose_launcher("bubblewrap", print)
     with start(launcher) as sandbox:
-        for bwrap in children(str(os.getpid())):
-            os.kill(int(bwrap), signal.SIGKILL)
+        for bwrap in children(os.getpid()):
+            os.kill(bwrap, signal.SIGKILL)
         with pytest.raises(SandboxError):
             sandbox.exec("true")
     with start(launcher) as sandbox:
@@ -133,10 +134,6 @@ with Sandbox.start(check_world(), launcher, now=NOW, limits=LIMITS) as sandbox:
 def test_a_fork_of_a_runner_starts_sandboxes_of_its_own() -> None:
     done = subprocess.run([sys.executable, "-c", FORKER], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def children(pid: str) -> list[str]:
-    return [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
 
 
 def end(processes: set[Path]) -> None:
