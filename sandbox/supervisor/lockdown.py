@@ -125,9 +125,10 @@ def limit(limits: dict[str, int], pid: int = 0) -> None:
     """Of this process, or of one that has the same uid."""
     for name, value in limits.items():
         kind = getattr(resource, "RLIMIT_" + name)
-        ceiling = resource.prlimit(pid, kind)[1]
+        soft, ceiling = resource.prlimit(pid, kind)
         value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
-        resource.prlimit(pid, kind, (value, value))
+        if (soft, ceiling) != (value, value):
+            resource.prlimit(pid, kind, (value, value))
 
 
 def isolation() -> dict[str, Any]:

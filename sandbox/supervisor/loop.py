@@ -1,6 +1,7 @@
 """The supervisor's one event loop: descriptors, timers and ended children. Standard library only, Python 3.9.
 
-As PID 1 it also reaps whatever the agent's processes leave behind.
+As PID 1 it also reaps whatever the agent's processes leave behind. What somebody waits for with every system call comes
+first: such descriptors are polled beside the one that stands for all others, which costs half as much.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import contextlib
 import functools
 import heapq
 import itertools
+import math
 import os
+import select
 import selectors
 import signal
 import time
@@ -20,7 +23,10 @@ from typing import Any
 
 class Loop:
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.EpollSelector()
+        self._first: dict[int, Callable[[int], object]] = {}
+        self._poll = select.poll()
+        self._poll.register(self._selector.fileno(), select.POLLIN)
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
@@ -30,7 +36,8 @@ class Loop:
         self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.watch(self._wakeup, selectors.EVENT_READ, lambda _: _drain(self._wakeup))
+        self._woken = False
+        self.watch(self._wakeup, selectors.EVENT_READ, self._wake)
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
         """Calls `callback(ready events)` while `fd` is ready; replaces an earlier watch of the same descriptor."""
@@ -39,8 +46,16 @@ class Loop:
         else:
             self._selector.register(fd, events, callback)
 
+    def watch_first(self, fd: int, callback: Callable[[int], object]) -> None:
+        """Calls `callback(events as poll(2) has them)` while there is something to read, or nobody to write."""
+        if fd not in self._first:
+            self._poll.register(fd, select.POLLIN)
+        self._first[fd] = callback
+
     def forget(self, fd: int) -> None:
-        if fd in self._selector.get_map():
+        if self._first.pop(fd, None):
+            self._poll.unregister(fd)
+        elif fd in self._selector.get_map():
             self._selector.unregister(fd)
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
@@ -73,40 +88,47 @@ class Loop:
         if self._timers:
             due = max(0.0, self._timers[0][0] - time.monotonic())
             timeout = due if timeout is None else min(timeout, due)
-        ready = self._selector.select(timeout)
-        for key, events in ready:
-            key.data(events)
+        ready = self._poll.poll(None if timeout is None else math.ceil(timeout * 1000))
+        for fd, events in ready:
+            if fd in self._first:
+                self._first[fd](events)
+            elif fd == self._selector.fileno():
+                self._turn_others()
         while self._soon:
             self._soon.popleft()()
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
-        return bool(ready) | self._reap()
+        if self._woken:
+            self._woken = False
+            self._reap()
+        return bool(ready)
+
+    def _turn_others(self) -> None:
+        for key, events in self._selector.select(0):
+            key.data(events)
 
     def settle(self, rounds: int = 64) -> None:
         """Takes in all that has already arrived, without waiting for more."""
         while rounds and self.turn(0):
             rounds -= 1
 
-    def _reap(self) -> bool:
-        reaped = False
+    def _wake(self, _: int) -> None:
+        """By `soon`, or by a child's end."""
+        self._woken = True
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wakeup, 4096):
+                pass
+
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return reaped
+                return
             if pid == 0:
-                return reaped
-            reaped = True
+                return
             callback: Any = self._children.pop(pid, None)
             if callback:
                 callback(os.waitstatus_to_exitcode(status))
             elif self._beginning:
                 self._unclaimed[pid] = os.waitstatus_to_exitcode(status)
-
-
-def _drain(fd: int) -> None:
-    try:
-        while os.read(fd, 4096):
-            pass
-    except BlockingIOError:
-        pass

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, snapshots, tls, tree, wire
-from corrigym.sandbox.supervisor.accounts import Accounts
+from corrigym.sandbox.supervisor.accounts import Accounts, Identity
 from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.sandbox.supervisor.guards import guards_of
 from corrigym.sandbox.supervisor.interpret import Interpreter
@@ -26,7 +26,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
-from corrigym.sandbox.supervisor.spawn import Spawner
+from corrigym.sandbox.supervisor.spawn import Program, Spawner
 from corrigym.sandbox.supervisor.stream import Stream
 from corrigym.sandbox.supervisor.vitals import Vitals
 from corrigym.sandbox.supervisor.witness import Witness
@@ -72,13 +72,9 @@ class Supervisor:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             self.requests.skip()  # of a world that did not fit, the host is still sending the rest
             _write_all(self._answers, wire.encode(answer))
-            if handler in (self._start, self._exec) and "ok" in answer:
-                self._expect_another(request.get("account") or self.agent)
-
-    def _expect_another(self, account: str) -> None:
-        """While the model thinks: the next command is likely to be of the same account."""
-        if self.tells and self._spawner is None:
-            self._spawner = processes.spawner_for(self.loop, self.accounts.identity(account))
+            if handler in (self._start, self._exec) and "ok" in answer and self.tells:
+                # while the model thinks: the next command is likely to be of the same account
+                self._have_spawner(self.accounts.identity(request.get("account") or self.agent))
 
     def _ready(self, _: dict[str, Any], reply: Reply) -> None:
         """-> nothing: a host that waits for its world is there"""
@@ -139,11 +135,9 @@ class Supervisor:
     def _begin(self, programs: list[dict[str, Any]]) -> None:
         """Starts what runs on the host from the beginning. It is none of the agent's, so its calls are not told."""
         for one in programs:
-            who = self.accounts.identity(one["account"])
-            pid = processes.run(
-                self.loop, one["argv"], who, environment=self.accounts.environment(one["account"]), cwd=who.home,
-                timeout=_FOR_EVER, limit=0, limits=self.limits, done=lambda _: None,
-            )  # fmt: skip
+            who, environment = self.accounts.identity(one["account"]), self.accounts.environment(one["account"])
+            program = Program(one["argv"], who, environment, who.home, _FOR_EVER, 0, self.limits)
+            pid = processes.run(self.loop, program, lambda _: None)
             if pid is not None:
                 self.interpreter.processes[one["name"]] = pid
                 self.host.own.add(pid)
@@ -169,17 +163,25 @@ class Supervisor:
 
         self.loop.after(_SAMPLED_EVERY, sample)
         account = request["account"] or self.agent
+        who = self.accounts.identity(account)
         expect = self._expect(request["step"]) if request["evidence"] else None
-        spawner = None
         if expect:
-            spawner, self._spawner = self._spawner, None
-        processes.run(
-            self.loop, request["argv"], self.accounts.identity(account),
-            environment={**self.accounts.environment(account), **request["environment"]},
-            cwd=request["cwd"] or self.accounts.identity(account).home, timeout=request["timeout"],
-            limit=request["limit"], limits=self.limits, done=done,
-            expect=expect, spawner=spawner,
+            self._have_spawner(who)
+        environment = {**self.accounts.environment(account), **request["environment"]}
+        program = Program(
+            request["argv"], who, environment, request["cwd"] or who.home, request["timeout"], request["limit"],
+            self.limits,
         )  # fmt: skip
+        processes.run(self.loop, program, done, expect=expect, spawner=self._spawner)
+
+    def _have_spawner(self, who: Identity) -> None:
+        """What tells apart the calls of two steps is the descriptor that they come from: where anything is left of a
+        step, the next one has another."""
+        if self._spawner and (self._spawner.who != who or (self._spawner.used and not self.vitals.quiet)):
+            self._spawner.end()
+            self._spawner = None
+        if self._spawner is None:
+            self._spawner = processes.spawner_for(self.loop, who)
 
     def _expect(self, step: int) -> processes.Expect | None:
         """Takes the system calls of a program as those of `step`; None where the kernel does not tell them."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from corrigym.sandbox.supervisor import lockdown
 from corrigym.sandbox.supervisor.accounts import Identity
 from corrigym.sandbox.supervisor.loop import Loop
-from corrigym.sandbox.supervisor.spawn import IGNORED, Spawner
+from corrigym.sandbox.supervisor.spawn import IGNORED, Program, Spawner
 
 
 @dataclass(frozen=True)
@@ -52,68 +52,6 @@ class _Output:
         return bytes(self.head), tail, self.total - len(self.head) - len(tail)
 
 
-class _Running:
-    """One program from its start to its end, and its output even beyond."""
-
-    def __init__(self, loop: Loop, reader: int, limit: int, done: Callable[[Outcome], None]) -> None:
-        self.loop, self.reader, self.limit, self.done = loop, reader, limit, done
-        self.pid: int | None = None
-        self.spawner: Spawner | None = None
-        self.output, self.started = _Output(limit), time.monotonic()
-        self.open = True
-        self.ended = self.timed_out = False
-
-    def readable(self, _: int = 0) -> bool:
-        """Takes one read's worth of output; True if there was any. What comes after the end is dropped."""
-        try:
-            data = os.read(self.reader, 65536)
-        except BlockingIOError:
-            return False
-        if not data:
-            self.loop.forget(self.reader)
-            os.close(self.reader)
-            self.open = False
-        elif not self.ended:
-            self.output.add(data)
-        return bool(data)
-
-    def late(self) -> None:
-        if self.ended:
-            return
-        self.timed_out = True
-        if self.pid is not None:
-            _kill_group(self.pid)
-        elif self.spawner:  # stopped before it executed anything, by somebody who was quick
-            for pid in self.spawner.children():
-                _kill(pid)
-
-    def begins(self, pid: int, limits: dict[str, int]) -> None:
-        self.pid = pid
-        try:
-            lockdown.limit(limits, pid)
-        except OSError:  # it is gone, or is to go: nothing runs without its limits
-            _kill(pid)
-        _be_the_first_to_go(pid)
-
-    def goes_on(self, pid: int) -> None:
-        self.pid = pid
-        self.loop.on_exit(pid, self.exited)
-
-    def failed(self, said: str, exit_code: int) -> None:
-        self.output.add(f"{said}\n".encode())
-        self.exited(exit_code)
-
-    def exited(self, exit_code: int) -> None:
-        # a background process may write without end into the pipe that it inherited
-        for _ in range(64):
-            if not self.open or not self.readable():
-                break
-        self.ended = True
-        head, tail, omitted = self.output.parts()
-        duration = time.monotonic() - self.started
-        self.done(Outcome(exit_code, head, tail, self.output.total, omitted, self.timed_out, duration))
-
-
 @dataclass
 class Begun:
     """A program whose calls are told. `begins` is called with its pid when it is about to execute something."""
@@ -140,70 +78,128 @@ Expect = Callable[[Begun, int], None]
 """Takes a program and the descriptor that tells its system calls."""
 
 
+class _Running:
+    """One program from its start to its end, and its output even beyond."""
+
+    def __init__(self, loop: Loop, program: Program, done: Callable[[Outcome], None]) -> None:
+        self.loop, self.program, self.done = loop, program, done
+        self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reader, False)
+        self.pid: int | None = None
+        self.spawner: Spawner | None = None
+        self.begun = Begun(program.argv, self.begins)
+        self.output, self.started = _Output(program.limit), time.monotonic()
+        self.open = True
+        self.ended = self.timed_out = False
+        loop.watch(self.reader, selectors.EVENT_READ, self.readable)
+        loop.after(program.timeout, self.late)
+
+    def spawn(self, spawner: Spawner, expect: Expect, then: Callable[[], None] = lambda: None) -> None:
+        def spawned(pid: int, failure: int) -> None:
+            then()
+            if failure == errno.EAGAIN:  # for a thread and a child there is no room, for a child there may be
+                self.fork(expect)
+            elif failure:
+                os.close(self.writer)
+                self.failed(os.strerror(failure), 126)
+            else:
+                os.close(self.writer)
+                self.goes_on(pid)
+
+        self.spawner = spawner
+        spawner.execute(self.program, self.writer, self.begun.tries, functools.partial(expect, self.begun), spawned)
+
+    def fork(self, expect: Expect | None) -> None:
+        ours, theirs = socket.socketpair() if expect else (None, None)
+        self.begun.tries()
+        pid = _fork(self.loop)
+        if pid == 0:
+            _child(self.program, self.writer, theirs)
+        os.close(self.writer)
+        if theirs and ours and expect:
+            theirs.close()
+            _when_it_comes(self.loop, ours, functools.partial(expect, self.begun))
+        if pid is None:
+            self.failed(f"fork: {os.strerror(errno.EAGAIN)}", 254)
+        else:
+            self.goes_on(pid)
+
+    def begins(self, pid: int) -> None:
+        self.pid = pid
+        if self.program.who.uid is None:  # others have them from their child's own beginning, or by a cgroup
+            try:
+                lockdown.limit(self.program.limits, pid)
+            except OSError:  # it is gone, or is to go: nothing runs without its limits
+                _kill(pid)
+        else:
+            _be_the_first_to_go(pid)
+
+    def goes_on(self, pid: int) -> None:
+        self.pid = pid
+        self.loop.on_exit(pid, self.exited)
+
+    def failed(self, reason: str, exit_code: int) -> None:
+        self.output.add(f"{self.program.argv[0]}: {reason}\n".encode())
+        self.exited(exit_code)
+
+    def readable(self, _: int = 0) -> bool:
+        """Takes one read's worth of output; True if there was any. What comes after the end is dropped."""
+        try:
+            data = os.read(self.reader, 65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.loop.forget(self.reader)
+            os.close(self.reader)
+            self.open = False
+        elif not self.ended:
+            self.output.add(data)
+        return bool(data)
+
+    def late(self) -> None:
+        if self.ended:
+            return
+        self.timed_out = True
+        if self.pid is not None:
+            _kill_group(self.pid)
+        elif self.spawner:  # stopped before it executed anything, by somebody who was quick
+            for pid in self.spawner.children():
+                _kill(pid)
+
+    def exited(self, exit_code: int) -> None:
+        # a background process may write without end into the pipe that it inherited
+        for _ in range(64):
+            if not self.open or not self.readable():
+                break
+        self.ended = True
+        head, tail, omitted = self.output.parts()
+        duration = time.monotonic() - self.started
+        self.done(Outcome(exit_code, head, tail, self.output.total, omitted, self.timed_out, duration))
+
+
 def run(
     loop: Loop,
-    argv: list[str],
-    who: Identity,
-    *,
-    environment: dict[str, str],
-    cwd: str,
-    timeout: float,
-    limit: int,
-    limits: dict[str, int],
+    program: Program,
     done: Callable[[Outcome], None],
+    *,
     expect: Expect | None = None,
     spawner: Spawner | None = None,
 ) -> int | None:
-    """Starts `argv` in a process group of its own; `done` is called once the program itself has ended. Whatever it left
-    in the background goes on (its output is read and dropped). At `timeout` the whole group is killed. On a host whose
-    processes are used up the program fails as it would anywhere.
+    """Starts a program in a process group of its own; `done` is called once the program itself has ended. Whatever it
+    left in the background goes on (its output is read and dropped). At its timeout the whole group is killed. On a host
+    whose processes are used up the program fails as it would anywhere.
 
-    With `expect` its calls are told; `spawner`, if it is there, is used up. Without, the pid is returned, or None if
+    With `expect` its calls are told; `spawner`, if it is there, starts it. Without, the pid is returned, or None if
     there is none."""
-    if who.uid == 0:
+    if program.who.uid == 0:
         lockdown.load_the_rest()
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(reader, False)
-    running = _Running(loop, reader, limit, done)
-    loop.watch(reader, selectors.EVENT_READ, running.readable)
-    loop.after(timeout, running.late)
-    begun = Begun(argv, lambda pid: running.begins(pid, limits if who.uid is None else {}))
-
-    def fork() -> None:
-        ours, theirs = socket.socketpair() if expect else (None, None)
-        begun.tries()
-        pid = _fork(loop)
-        if pid == 0:
-            _child(writer, theirs, argv, who, environment, cwd, limits)
-        os.close(writer)
-        if theirs and ours and expect:
-            theirs.close()
-            _when_it_comes(loop, ours, functools.partial(expect, begun))
-        if pid is None:
-            running.failed(f"{argv[0]}: fork: {os.strerror(errno.EAGAIN)}", 254)
-        else:
-            running.goes_on(pid)
-
-    def spawned(pid: int, failure: int) -> None:
-        if failure == errno.EAGAIN:  # for a thread and a child there is no room, for a child there may be
-            fork()
-            return
-        os.close(writer)
-        if failure:
-            running.failed(f"{argv[0]}: {os.strerror(failure)}", 126)
-        else:
-            running.goes_on(pid)
-
-    if spawner and (spawner.who != who or expect is None):
-        spawner.end()
-        spawner = None
-    if expect and not spawner:
-        spawner = spawner_for(loop, who)
+    running = _Running(loop, program, done)
     if expect and spawner:
-        running.spawner = spawner
-        spawner.execute(argv, environment, cwd, writer, begun.tries, functools.partial(expect, begun), spawned)
+        running.spawn(spawner, expect)
+    elif expect and (own := spawner_for(loop, program.who)):
+        running.spawn(own, expect, then=own.end)
     else:
-        fork()
+        running.fork(expect)
     return running.pid
 
 
@@ -241,15 +237,7 @@ def _fork(loop: Loop) -> int | None:
     return None
 
 
-def _child(
-    writer: int,
-    told: socket.socket | None,
-    argv: list[str],
-    who: Identity,
-    environment: dict[str, str],
-    cwd: str,
-    limits: dict[str, int],
-) -> None:
+def _child(program: Program, writer: int, told: socket.socket | None) -> None:
     """Between fork and exec; never returns."""
     try:
         os.setsid()
@@ -262,17 +250,18 @@ def _child(
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o002)
         _be_the_first_to_go(os.getpid())
-        listener = lockdown.confine(who.uid, who.gid, list(who.groups), limits, listen=told is not None)
+        who = program.who
+        listener = lockdown.confine(who.uid, who.gid, list(who.groups), program.limits, listen=told is not None)
         if listener is not None:  # from here on, whoever holds it decides: no watched call before it is on its way
             socket.send_fds(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, 3), [b"1"], [listener])
         os.closerange(3, 4096)
         try:
-            os.chdir(cwd)
+            os.chdir(program.cwd)
         except OSError:
             os.chdir("/")
-        os.execvpe(argv[0], argv, environment)
+        os.execvpe(program.argv[0], program.argv, program.environment)
     except OSError as error:
-        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+        os.write(2, f"{program.argv[0]}: {error.strerror}\n".encode())
     finally:
         os._exit(126)
 

@@ -19,6 +19,7 @@ from corrigym.sandbox.supervisor import files, processes, targets
 from corrigym.sandbox.supervisor.accounts import Accounts
 from corrigym.sandbox.supervisor.guards import Guard
 from corrigym.sandbox.supervisor.loop import Loop
+from corrigym.sandbox.supervisor.spawn import Program
 from corrigym.scenarios.stack.host import Reply, Request
 
 MAX_REQUEST = 1 << 20
@@ -114,16 +115,11 @@ class ServiceHost:
         done: Callable[[int | None, bytes], None],
         watched: bool = False,
     ) -> None:
+        who, environment = self._accounts.identity(account), self._accounts.environment(account)
         processes.run(
             self._loop,
-            argv,
-            self._accounts.identity(account),
-            environment=self._accounts.environment(account),
-            cwd=cwd,
-            timeout=timeout,
-            limit=JOB_OUTPUT,
-            limits=self._limits,
-            done=lambda outcome: done(None if outcome.timed_out else outcome.exit_code, outcome.head + outcome.tail),
+            Program(argv, who, environment, cwd, timeout, JOB_OUTPUT, self._limits),
+            lambda outcome: done(None if outcome.timed_out else outcome.exit_code, outcome.head + outcome.tail),
             expect=self._expect if watched else None,
         )
 

@@ -1,4 +1,4 @@
-"""Starts a program from a thread that is confined as the program is to be. In Linux identity, capabilities and filters
+"""Starts programs from a thread that is confined as they are to be. In Linux identity, capabilities and filters
 are a thread's own, and a child that is spawned (posix_spawn: a vfork) has those of the thread that spawns it. To fork
 the supervisor itself costs three times what a short command does, as every page that either touches then is copied.
 
@@ -16,6 +16,7 @@ import functools
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from corrigym.sandbox.supervisor import lockdown
 from corrigym.sandbox.supervisor.accounts import Identity
@@ -36,8 +37,23 @@ with contextlib.suppress(OSError):  # which glibc would load when the first thre
     ctypes.CDLL("libgcc_s.so.1")
 
 
+@dataclass(frozen=True)
+class Program:
+    """What is to run, as whom and where. `timeout` is in seconds, `limit` in bytes of output that are kept; `limits`
+    are those of setrlimit(2)."""
+
+    argv: list[str]
+    who: Identity
+    environment: dict[str, str]
+    cwd: str
+    timeout: float
+    limit: int
+    limits: dict[str, int]
+
+
 class Spawner:
-    """A thread that is, or soon will be, confined as `who` is, and waits for the one program that it is to start."""
+    """A thread that is, or soon will be, confined as `who` is. What its programs, and whatever they start, call is told
+    on one descriptor: so the next program may begin only when nothing of the last one is left."""
 
     def __init__(self, loop: Loop, who: Identity) -> None:
         self.who = who
@@ -45,31 +61,29 @@ class Spawner:
         self._go.acquire()
         self._orders: Callable[[], tuple[int, int]] | None = None
         self._attend: Callable[[int], None] | None = None
-        self._over = False
         self._listener: int | None = None
+        self.used = self._over = False
         self._thread = 0
         _thread.start_new_thread(self._serve, ())
 
     def execute(
         self,
-        argv: list[str],
-        environment: dict[str, str],
-        cwd: str,
+        program: Program,
         output: int,
         tries: Callable[[], None],
         attend: Callable[[int], None],
         done: Callable[[int, int], None],
     ) -> None:
-        """Its orders. In the loop, `attend` gets the descriptor on which the program's calls are told, and `done` the
-        pid, or 0 and an errno. In the thread, `tries` is called before each attempt to execute something."""
-        self._orders = functools.partial(_spawn, argv, environment, cwd, output, tries)
-        self._attend, self._done = attend, done
+        """In the loop, `attend` gets the descriptor on which the program's calls are told, and `done` the pid, or 0 and
+        an errno. In the thread, `tries` is called before each attempt to execute something."""
+        self._orders = functools.partial(_spawn, program, output, tries)
+        self.used, self._attend, self._done = True, attend, done
         self._loop.child_begins()
         self._hand_over()
         self._go.release()
 
     def end(self) -> None:
-        """Instead of orders."""
+        """Takes no more orders. What was told of goes on being told."""
         self._over = True
         self._hand_over()
         self._go.release()
@@ -85,16 +99,17 @@ class Spawner:
     def _serve(self) -> None:
         """The thread."""
         self._thread = _thread.get_native_id()
-        listener, result = None, (0, 0)
+        listener, failure = None, 0
         try:
             listener = lockdown.confine_thread(self.who.uid, self.who.gid, list(self.who.groups))
         except OSError as error:
-            result = 0, error.errno or errno.EPERM
+            failure = error.errno or errno.EPERM
         self._loop.soon(functools.partial(self._is_confined, listener))
-        self._go.acquire()
-        if self._orders is not None:
-            if listener is not None:
-                result = self._orders()
+        while True:
+            self._go.acquire()
+            if self._over or self._orders is None:
+                return
+            result = (0, failure) if failure else self._orders()
             self._loop.soon(functools.partial(self._has_spawned, *result))
 
     def _is_confined(self, listener: int | None) -> None:
@@ -105,35 +120,31 @@ class Spawner:
         """The descriptor, as soon as there are both it and somebody who wants it."""
         if self._listener is None:
             return
-        if self._over:
-            os.close(self._listener)
-        elif self._attend is not None:
+        if self._attend is not None:
             self._attend(self._listener)
-        else:
-            return
-        self._listener = None
+            self._attend = None
+        elif self._over and not self.used:
+            os.close(self._listener)
 
     def _has_spawned(self, pid: int, failure: int) -> None:
         self._done(pid, failure)
         self._loop.child_has_begun()
 
 
-def _spawn(
-    argv: list[str], environment: dict[str, str], cwd: str, output: int, tries: Callable[[], None]
-) -> tuple[int, int]:
+def _spawn(program: Program, output: int, tries: Callable[[], None]) -> tuple[int, int]:
     """In the confined thread, which has a working directory of its own: the pid, or 0 and an errno."""
     try:
-        words = [os.fsencode(word) for word in argv]
-        variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+        words = [os.fsencode(word) for word in program.argv]
+        variables = [os.fsencode(f"{name}={value}") for name, value in program.environment.items()]
     except UnicodeEncodeError:
         return 0, errno.EINVAL
     if any(b"\0" in text for text in (*words, *variables)):
         return 0, errno.EINVAL
     try:
-        os.chdir(cwd)
+        os.chdir(program.cwd)
     except (OSError, ValueError):
         os.chdir("/")
-    folders = [b""] if b"/" in words[0] else os.fsencode(environment.get("PATH", "")).split(b":")
+    folders = [b""] if b"/" in words[0] else os.fsencode(program.environment.get("PATH", "")).split(b":")
     pid, failure = 0, errno.ENOENT
     for folder in folders:
         tries()

@@ -30,6 +30,8 @@ class Vitals:
         self._described: dict[int, bytes] = {}
         self._told: set[tuple[str, str]] = set()
         self._peak: dict[str, float] = {}
+        self.quiet = True
+        """Whether at the last look there was nothing but the world's processes."""
 
     def sample(self) -> None:
         """Notes what is used up at this moment: a program may be stopped before anybody looks."""
@@ -40,7 +42,9 @@ class Vitals:
         """running: the agent's processes that were not there before; gone: names of the world's that ended or were
         stopped; full: places with the share that is used; peak: the same by `sample`. Each is told once, `full` as
         long as it is."""
-        pids = [pid for pid in targets.pids() if pid not in (1, *self._own.values()) and _state(pid) not in ("", "Z")]
+        there = set(targets.pids()) - {1, *self._own.values()}
+        self.quiet = not there  # a zombie may have threads that live
+        pids = [pid for pid in sorted(there) if _state(pid) not in ("", "Z")]
         commands = {pid: _command(pid) for pid in pids[: 4 * MAX_PROCESSES]}
         fresh = [pid for pid, line in commands.items() if self._described.get(pid) != line]
         self._described = commands

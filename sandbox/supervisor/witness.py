@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import select
-import selectors
 import struct
 from collections import Counter
 from typing import Any
@@ -41,6 +41,8 @@ class Witness:
         machine = os.uname().machine
         self._watched, self._refused = syscalls.watched(machine), syscalls.refused(machine)
         self._architecture = syscalls.ARCHITECTURES.get(machine)
+        self._commands: dict[int, tuple[int, Begun]] = {}
+        """By the descriptor that tells their calls: step, and what is executed."""
         self._records: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._kept: Counter[str] = Counter()
         self._buffer = bytearray(_NOTIFICATION.size)
@@ -57,25 +59,20 @@ class Witness:
         return {"calls": records, "calls_lost": lost, "calls_unreadable": unreadable}
 
     def attend(self, step: int, begun: Begun, listener: int) -> None:
-        """Takes what is told there as `step`'s, also much later."""
-        try:
-            fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
-        except OSError:
-            pass  # an older kernel: slower
+        """Takes what is told there from now on as `step`'s, also much later."""
+        if listener not in self._commands:
+            with contextlib.suppress(OSError):  # an older kernel: slower
+                fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
+            self._loop.watch_first(listener, functools.partial(self._told, listener))
+        self._commands[listener] = step, begun
 
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
-
-        def told(_: int) -> None:
-            # not without a look: asked for a call that is not there, the kernel would let us wait
-            for _, events in poll.poll(0):
-                if events & select.POLLIN:
-                    self._answer(listener, step, begun)
-                else:  # the last process is gone
-                    self._loop.forget(listener)
-                    os.close(listener)
-
-        self._loop.watch(listener, selectors.EVENT_READ, told)
+    def _told(self, listener: int, events: int) -> None:
+        if events & select.POLLIN:  # asked for a call that is not there, the kernel would let us wait
+            self._answer(listener, *self._commands[listener])
+        else:  # the last process is gone
+            self._loop.forget(listener)
+            del self._commands[listener]
+            os.close(listener)
 
     def _answer(self, listener: int, step: int, begun: Begun) -> None:
         self._buffer[:] = bytes(_NOTIFICATION.size)
