@@ -24,7 +24,7 @@ from corrigym.errors import SandboxError
 from corrigym.models import Json
 from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, disk_options, ready_within
 from corrigym.sandbox.payload import INIT, payload
-from corrigym.sandbox.supervisor import wire
+from corrigym.sandbox.supervisor import tls, wire
 
 _NOBODY = 65534
 _PIPE = 1 << 20
@@ -33,7 +33,7 @@ _PATIENCE = 60.0
 """Seconds for what takes a tenth of one on an idle machine."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _SHARED = (
-    "/usr", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime",
+    "/usr", "/etc/ld.so.cache", "/etc/alternatives", tls.BUNDLE, "/etc/ssl/openssl.cnf", "/etc/localtime",
     "/etc/os-release", "/etc/manpath.config", "/etc/groff",
     "/sys/devices/system/cpu",  # for lscpu; what it tells, /proc/cpuinfo does as well
 )  # fmt: skip
@@ -208,7 +208,7 @@ def _layout(limits: Limits) -> list[tuple[str, str, str]]:
     layout = [("link", path, target) for path, target in _links().items()]
     layout += [("folder", path, "") for path in ("/boot", "/media", "/mnt", "/var/cache", "/var/lib", "/var/opt")]
     layout += [("tmpfs", "/etc", f"mode=0755,size={16 << 20}")]
-    layout += [("shared", path, "") for path in (*_shared(), "/dev")]
+    layout += [("shared", path, tls.SHARED if path == tls.BUNDLE else path) for path in (*_shared(), "/dev")]
     layout += [("tmpfs", "/usr/local", f"mode=0755,size={16 << 20}")]
     return layout + [("tmpfs", root, disk_options(root, limits)) for root in ROOTS]
 

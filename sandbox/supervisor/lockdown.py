@@ -196,13 +196,6 @@ def _cgroup_limits() -> dict[str, int]:
     return found
 
 
-def bind_mount(source: str, target: str) -> None:
-    """Where we own the mount namespace: `source` is seen at `target`, read-only."""
-    if _libc.mount(source.encode(), target.encode(), None, 4096, None) != 0:
-        raise OSError(ctypes.get_errno(), "bind", target)
-    remount_read_only(target)
-
-
 def remount_read_only(path: str) -> None:
     """Where we own the mount namespace. The flags are MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV."""
     if _libc.mount(b"none", path.encode(), None, 32 | 4096 | 1 | 2 | 4, None) != 0:

@@ -312,28 +312,29 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _stay_on_one_processor() -> None:
+def _stay_on_one_processor(turn: int) -> None:
     """The supervisor, and with it everything in the sandbox: a call that is told and answered on one processor costs
     half of one that wakes another. A sandbox has no more than one processor's time by its limits."""
     try:
         processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {processors[int.from_bytes(os.urandom(4), "big") % len(processors)]})
+        os.sched_setaffinity(0, {processors[turn % len(processors)]})
     except OSError:
         pass  # not ours to choose
 
 
 def _prepare() -> None:
     """All that is the same for every world: a sandbox that waits for one has it behind it."""
-    tls.make_writable()
+    tls.prepare()
     seccomp.prepare()
     gc.freeze()
 
 
-def main() -> None:
-    """Takes the descriptors of the conversation out of everybody's reach, then serves."""
+def main(turn: int | None = None) -> None:
+    """Takes the descriptors of the conversation out of everybody's reach, then serves. `turn`: where sandboxes are made
+    one after the other, the number of this one."""
     lockdown.hide_from_ptrace()
     lockdown.look_like_init()
-    _stay_on_one_processor()
+    _stay_on_one_processor(int.from_bytes(os.urandom(4), "big") if turn is None else turn)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # PID 1 without a handler is immune to them from inside
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from corrigym.sandbox.supervisor import files, holders, mark
@@ -25,6 +25,8 @@ _TICK = 20_000_000
 """ns: two changes within so much may leave the same ctime (on kernels before 6.13)."""
 
 Marks = tuple[tuple[str, str], ...]
+Listing = tuple[tuple[int, int, int], list[str]]
+"""A directory's device, inode and ctime in ns, and the paths in it."""
 Written = dict[str, tuple[int, int, str]]
 """Path -> size, mtime in ns and sha256 of a file that we have written."""
 
@@ -46,6 +48,7 @@ class Survey:
         self._contents: dict[int, dict[str, Content]] = {}
         """By size, then by digest: what was searched once need not be again."""
         self._before: Snapshot = {}
+        self._listed: dict[str, Listing] = {}
         self._first = True
         self.dropped = self.unread = 0
         """Of the last snapshot: entries left out, and what could not be looked into."""
@@ -61,6 +64,7 @@ class Survey:
         self.dropped = self.unread = 0
         self._room, self._cut = MAX_PATHS, False
         self._closed: list[str] = []
+        self._listed_before, self._listed = self._listed, {}
         held = holders.held(self._processes(), began + DEADLINE / 4)
         self.unread += held.blind
         self._suspects = self._writes.taken() | held.writable
@@ -94,18 +98,34 @@ class Survey:
                 return
             directory = pending.pop()
             try:
-                with files.opened(directory, os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
-                    for entry in entries:
-                        path = f"{directory}/{entry.name}"
-                        if path not in found:
-                            self._visit(path, found, pending)
-                        if self._cut and time.monotonic() > self.deadline:
-                            break
+                for path in self._paths_in(directory):
+                    if path not in found:
+                        self._visit(path, found, pending)
+                    if self._cut and time.monotonic() > self.deadline:
+                        break
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError:
                 self.unread += 1
                 self._closed.append(directory + "/")
+
+    def _paths_in(self, directory: str) -> Iterator[str]:
+        """Its entries; those of the last time if it has not changed since."""
+        last = self._listed_before.get(directory)
+        if last and not self._final and (info := files.look(directory)) and _stamp(info) == last[0]:
+            self._listed[directory] = last
+            yield from last[1]
+            return
+        paths: list[str] = []
+        with files.opened(directory, os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
+            stamp = _stamp(os.fstat(fd))
+            for entry in entries:
+                path = f"{directory}/{entry.name}"
+                if not self._cut:
+                    paths.append(path)
+                yield path
+        if not self._cut and stamp[2] < self._recent:
+            self._listed[directory] = stamp, paths
 
     def _visit(self, path: str, found: Snapshot, pending: list[str]) -> None:
         self._room -= len(path)
@@ -225,6 +245,10 @@ class Survey:
                 while path in found:
                     path, number = f"{UNNAMED}{name} [{number}]", number + 1
                 found[path] = state
+
+
+def _stamp(info: os.stat_result) -> tuple[int, int, int]:
+    return info.st_dev, info.st_ino, info.st_ctime_ns
 
 
 def _marks(search: mark.Search) -> Marks:

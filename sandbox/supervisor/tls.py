@@ -4,15 +4,16 @@ Standard library only, Python 3.9.
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from typing import Any
 
 from corrigym.sandbox.supervisor.certificates import SUBJECT_HASH, Authority
-from corrigym.sandbox.supervisor.lockdown import bind_mount
 
-BUNDLE, _COPY = "/etc/ssl/certs", "/etc/ssl/certs.d"
+BUNDLE, SHARED, _OWN = "/etc/ssl/certs", "/certs", "/etc/ssl/certs.d"
 _ALL = "ca-certificates.crt"
+_ADDED = (_ALL, f"{SUBJECT_HASH}.0")
 MAX_CONTEXTS = 64
 
 
@@ -105,31 +106,58 @@ class Layer:
         return self._out.read()
 
 
-def make_writable() -> None:
-    """Where the directory of what the host's programs trust can only be read, a copy of it is mounted over it."""
-    if not os.path.isfile(os.path.join(BUNDLE, _ALL)) or os.access(BUNDLE, os.W_OK):
-        return
-    os.mkdir(_COPY)
-    for entry in os.scandir(BUNDLE):
+def share() -> None:
+    """For many hosts that cannot write where it is: in SHARED what the machine's directory has of what its programs
+    trust, and links to what each host will have of its own."""
+    os.mkdir(SHARED)
+    own = _ADDED if _bundle() else ()
+    for entry in os.scandir(BUNDLE) if os.path.isdir(BUNDLE) else ():
+        place = os.path.join(SHARED, entry.name)
+        if entry.name in own:
+            continue
         if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), os.path.join(_COPY, entry.name))
+            os.symlink(os.readlink(entry.path), place)
         elif entry.is_file():
-            with open(entry.path, "rb") as source, open(os.path.join(_COPY, entry.name), "wb") as target:
+            with open(entry.path, "rb") as source, open(place, "wb") as target:
                 target.write(source.read())
-    made = os.stat(BUNDLE).st_mtime
-    for folder in (_COPY, os.path.dirname(_COPY)):
-        os.utime(folder, (made, made))
-    bind_mount(_COPY, BUNDLE)
+    for name in own:
+        os.symlink(f"{_OWN}/{name}", os.path.join(SHARED, name))
+    _date(SHARED)
+
+
+@functools.cache
+def _bundle() -> bytes:
+    """All that the machine trusts, in one; empty where there is no such file."""
+    try:
+        with open(f"{BUNDLE}/{_ALL}", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def prepare() -> None:
+    """What this host has of its own, if what the others have is linked to it."""
+    if _bundle() and not os.path.exists(f"{BUNDLE}/{_ALL}"):
+        os.mkdir(_OWN)
+        with open(f"{_OWN}/{_ALL}", "wb") as file:
+            file.write(_bundle())
+        _date(_OWN, os.path.dirname(_OWN))
 
 
 def trust(authority: Authority) -> bool:
     """Puts the authority among those that the host's programs trust. False where there is no such directory."""
-    folder = _COPY if os.path.isdir(_COPY) else BUNDLE
-    if not os.path.isfile(os.path.join(folder, _ALL)):
+    if not os.path.isfile(f"{BUNDLE}/{_ALL}"):
         return False
-    made = os.stat(folder).st_mtime
-    for name, mode in ((_ALL, "a"), (f"{SUBJECT_HASH}.0", "w")):
+    folder = os.path.dirname(os.path.realpath(f"{BUNDLE}/{_ALL}"))
+    for name, mode in zip(_ADDED, "aw"):  # noqa: B905
         with open(os.path.join(folder, name), mode) as file:
             file.write(authority.pem)
-    os.utime(folder, (made, made))
+    _date(folder)
     return True
+
+
+def _date(*folders: str) -> None:
+    """They are as old as what the machine has."""
+    made = os.stat(BUNDLE).st_mtime
+    for folder in folders:
+        os.utime(folder, (made, made))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import gc
+import itertools
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import struct
 import traceback
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, seccomp, syscalls
+from corrigym.sandbox.supervisor import lockdown, seccomp, syscalls, tls
 from corrigym.sandbox.supervisor import main as supervisor
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,9 +40,10 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, _reap)
     lockdown.load_the_rest()
     seccomp.prepare()
+    tls.share()
     gc.freeze()  # no collection looks at what all share, so that it stays shared
     link.send(b"+")
-    while True:
+    for turn in itertools.count():
         request, descriptors, _, _ = socket.recv_fds(link, 1 << 16, 3)
         if not request:
             os._exit(0)
@@ -51,7 +53,7 @@ def main() -> None:
             link.send(f"-{error.strerror}".encode())
         else:
             if pid == 0:
-                _begin(json.loads(request), descriptors)
+                _begin(json.loads(request), descriptors, turn)
             child = os.pidfd_open(pid)
             socket.send_fds(link, [b"+"], [child])
             os.close(child)
@@ -77,7 +79,7 @@ def _fork() -> int:
     return pid
 
 
-def _begin(request: dict[str, Any], descriptors: list[int]) -> None:
+def _begin(request: dict[str, Any], descriptors: list[int], turn: int) -> None:
     """Never returns."""
     try:
         for number, descriptor in enumerate(descriptors):
@@ -86,7 +88,7 @@ def _begin(request: dict[str, Any], descriptors: list[int]) -> None:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _become(**request)
-        supervisor.main()
+        supervisor.main(turn)
     except BaseException:  # noqa: BLE001  told to whoever asked for it
         os.write(2, traceback.format_exc(limit=3).encode())
     finally:
@@ -95,7 +97,7 @@ def _begin(request: dict[str, Any], descriptors: list[int]) -> None:
 
 def _become(hostname: str, layout: list[tuple[str, str, str]]) -> None:
     """Makes the host. `layout` says in turn what is there (kind, path, what of it): a `tmpfs` with its options, an
-    empty `folder`, a `link` with its target, or what is `shared`: seen as it is within the walls."""
+    empty `folder`, a `link` with its target, or what is `shared`: the walls' own file or directory, read-only."""
     for name, text in (("setgroups", "deny"), ("uid_map", "1000 1000 1"), ("gid_map", "1000 1000 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
@@ -123,7 +125,7 @@ def _make(kind: str, path: str, what: str) -> None:
     place = _NEW + path
     if kind == "link":
         os.symlink(what, place)
-    elif kind == "shared" and not os.path.isdir(path):
+    elif kind == "shared" and not os.path.isdir(what):
         os.makedirs(os.path.dirname(place), exist_ok=True)
         os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o644))
     else:
@@ -131,7 +133,9 @@ def _make(kind: str, path: str, what: str) -> None:
     if kind == "tmpfs":
         _mount("tmpfs", place, "tmpfs", _NOSUID | _NODEV, what)
     elif kind == "shared":
-        _mount(path, place, None, _BIND | _RECURSIVE)
+        _mount(what, place, None, _BIND | _RECURSIVE)
+        if what == tls.SHARED:  # what bwrap has put there is read-only already
+            lockdown.remount_read_only(place)
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
