@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -25,6 +26,11 @@ _LATER = ("bz2", "encodings.ascii", "encodings.latin_1", "lzma", "ssl")
 _LAST_CAPABILITY = 40
 _CLONE_FS = 0x200
 """Working directory and umask."""
+_LIMITS = {
+    "NPROC": "Max processes", "FSIZE": "Max file size", "AS": "Max address space", "CORE": "Max core file size",
+    "NOFILE": "Max open files",
+}  # fmt: skip
+"""As /proc/PID/limits has them."""
 CAP_SYS_PTRACE = 19
 OF_A_NAMESPACE = (10, 12, CAP_SYS_PTRACE, 21, 24)
 """NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE: what the supervisor needs in namespaces of its own
@@ -131,33 +137,41 @@ def limit(limits: dict[str, int], pid: int = 0) -> None:
             resource.prlimit(pid, kind, (value, value))
 
 
-def isolation() -> dict[str, Any]:
-    """What is really in force for the calling process: meant for a confined child, to be logged. Let it end
-    soon after, as its last try to get out may succeed."""
-    with open("/proc/self/status") as file:
+def in_force(pid: int) -> dict[str, Any]:
+    """What the machine says of that process."""
+    with open(f"/proc/{pid}/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    with open(f"/proc/{pid}/limits") as file:
+        limits = {line[:26].rstrip(): line[26:].split()[1] for line in file}
     return {
-        "uid": os.getuid(),
-        "gid": os.getgid(),
+        "uid": int(status["Uid"].split()[1]),
+        "gid": int(status["Gid"].split()[1]),
         "capabilities": {key: status[key] for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")},
         "no_new_privileges": status["NoNewPrivs"] == "1",
         "seccomp_filters": int(status.get("Seccomp_filters", "0")),
-        "interfaces": sorted(name for _, name in socket.if_nameindex()),
+        "limits": {name: -1 if limits[text] == "unlimited" else int(limits[text]) for name, text in _LIMITS.items()},
+    }
+
+
+def within_reach() -> dict[str, Any]:
+    """What the calling thread can still do, by trying: meant for a confined one. Let it end soon after if it may open a
+    namespace, as then it is in it."""
+    return {
         "vsock": _can_open_socket(syscalls.VSOCK),
         "writable_mounts": _writable_mounts(),
-        "limits": {
-            name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1]
-            for name in ("NPROC", "FSIZE", "AS", "CORE", "NOFILE")
-        },
-        "cgroup": _cgroup_limits(),
         "user_namespaces": _can_open_namespace(0x10000000),
     }
+
+
+def of_the_host() -> dict[str, Any]:
+    """What is the same for all processes."""
+    return {"interfaces": sorted(name for _, name in socket.if_nameindex()), "cgroup": _cgroup_limits()}
 
 
 def _can_open_namespace(flags: int) -> bool:
     """By unshare, or by clone, which the engine's own profile would not tell apart from a fork. This process is in it
     then."""
-    if _libc.unshare(flags) == 0:
+    if _libc.unshare(flags) == 0 or ctypes.get_errno() == errno.EINVAL:  # nobody refused it, but one of many threads
         return True
     pid: int = _libc.syscall(syscalls.number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
     if pid == 0:

@@ -23,6 +23,7 @@ from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.sandbox.supervisor.guards import guards_of
 from corrigym.sandbox.supervisor.interpret import Interpreter
 from corrigym.sandbox.supervisor.loop import Loop
+from corrigym.sandbox.supervisor.processes import Begun
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
 from corrigym.sandbox.supervisor.sinkhole import Sinkhole
@@ -115,7 +116,8 @@ class Supervisor:
         self.witness = Witness(self.loop, self.interpreter, guards)
         self.logs: list[str] = request["logs"]
         lockdown.drop_bounding_set()
-        isolation = self._probe()
+        lockdown.limit(request["limits"])  # what is spawned has them from us
+        isolation = {**self._read_back(self.accounts.identity(self.agent)), **lockdown.of_the_host()}
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port
         self.host = ServiceHost(
@@ -128,7 +130,6 @@ class Supervisor:
         digests = b"".join(self.requests.parts(tree.DIGEST * len(request["entries"])))
         written = tree.written(request["entries"], digests)
         self.watch = tree.Watch(self.roots, request["protected"], wanted, written=written)
-        lockdown.limit(request["limits"])  # what is spawned has them from us
         gc.freeze()  # what is there now stays: no collection looks at it, and no child copies it for that
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
@@ -276,17 +277,46 @@ class Supervisor:
         else:
             self.services.probe(reply)
 
-    def _probe(self) -> Any:
-        """What is in force for a process of the agent's, told by one that is confined in the same way."""
+    def _read_back(self, who: Identity) -> dict[str, Any]:
+        """What is in force for a program of the agent's, by one that ends at once and by the thread that starts all."""
+        self._spawner = processes.spawner_for(self.loop, who)
+        tried: list[dict[str, Any] | None] = []
+        found: dict[str, Any] = {}
+        if self._spawner:
+            attend = functools.partial(self.witness.attend, 0, Begun([], lambda _: None))
+            self._spawner.do(lambda failure: None if failure else lockdown.within_reach(), attend, tried.append)
+            while not tried:
+                self.loop.turn()
+        if not tried or tried[0] is None:
+            self._spawner = None
+            return {**self._read_back_untold(who), "system_calls": False}
+
+        def expect(begun: Begun, listener: int) -> None:
+            begins = begun.begins
+
+            def look(pid: int) -> None:
+                begins(pid)
+                found.update(lockdown.in_force(pid))
+
+            begun.begins = look
+            self.witness.attend(0, begun, listener)
+
+        ended: list[processes.Outcome] = []
+        program = Program(["true"], who, self.accounts.environment(who.name), "/", _FOR_EVER, 0, self.limits)
+        processes.run(self.loop, program, ended.append, expect=expect, spawner=self._spawner)
+        while not ended:
+            self.loop.turn()
+        self.witness.take()
+        return {**found, **tried[0], "system_calls": True}
+
+    def _read_back_untold(self, who: Identity) -> dict[str, Any]:
+        """By a child that is forked and confined as its programs are, where the kernel does not tell of calls."""
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                who = self.accounts.identity(self.agent)
                 lockdown.confine(who.uid, who.gid, list(who.groups), self.limits, listen=False)
-                isolation = lockdown.isolation()
-                isolation["system_calls"] = seccomp.tells()
-                _write_all(writer, wire.encode(isolation))
+                _write_all(writer, wire.encode({**lockdown.in_force(os.getpid()), **lockdown.within_reach()}))
             finally:
                 os._exit(0)
         os.close(writer)

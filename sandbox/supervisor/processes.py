@@ -95,7 +95,8 @@ class _Running:
         loop.after(program.timeout, self.late)
 
     def spawn(self, spawner: Spawner, expect: Expect, then: Callable[[], None] = lambda: None) -> None:
-        def spawned(pid: int, failure: int) -> None:
+        def spawned(result: tuple[int, int]) -> None:
+            pid, failure = result
             then()
             if failure == errno.EAGAIN:  # for a thread and a child there is no room, for a child there may be
                 self.fork(expect)

@@ -55,14 +55,6 @@ def prepare() -> None:
             _program(machine, notify)
 
 
-def tells() -> bool:
-    """Whether the kernel tells of the calls of this process. Filters it for good: meant for a child that then ends."""
-    try:
-        return install(listen=True) is not None
-    except OSError:
-        return False
-
-
 @functools.cache
 def _program(machine: str, notify: int | None) -> bytes:
     """Classic BPF over struct seccomp_data: nr at 0, arch at 4, args from 16 (64 bit each, little-endian). `notify` is

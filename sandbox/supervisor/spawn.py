@@ -17,6 +17,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from corrigym.sandbox.supervisor import lockdown
 from corrigym.sandbox.supervisor.accounts import Identity
@@ -25,6 +26,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 _libc = ctypes.CDLL(None)
 _SET_SIGNALS, _SET_SESSION = 4, 128
 """POSIX_SPAWN_SETSIGDEF, POSIX_SPAWN_SETSID."""
+_ALL_SIGNALS = b"\xff" * 128
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """By Python; and what is ignored stays so beyond exec."""
 _NOT_THERE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
@@ -59,7 +61,8 @@ class Spawner:
         self.who = who
         self._loop, self._go = loop, _thread.allocate_lock()
         self._go.acquire()
-        self._orders: Callable[[], tuple[int, int]] | None = None
+        self._work: Callable[[int], Any] = id
+        self._done: Callable[[Any], object] = id
         self._attend: Callable[[int], None] | None = None
         self._listener: int | None = None
         self.used = self._over = False
@@ -72,12 +75,16 @@ class Spawner:
         output: int,
         tries: Callable[[], None],
         attend: Callable[[int], None],
-        done: Callable[[int, int], None],
+        done: Callable[[tuple[int, int]], None],
     ) -> None:
-        """In the loop, `attend` gets the descriptor on which the program's calls are told, and `done` the pid, or 0 and
-        an errno. In the thread, `tries` is called before each attempt to execute something."""
-        self._orders = functools.partial(_spawn, program, output, tries)
-        self.used, self._attend, self._done = True, attend, done
+        """`done` gets the pid, or 0 and an errno. In the thread, `tries` is called before each attempt to execute
+        something."""
+        self.do(functools.partial(_spawn, program, output, tries), attend, done)
+
+    def do(self, work: Callable[[int], Any], attend: Callable[[int], None], done: Callable[[Any], None]) -> None:
+        """`work` in the thread, with an errno if it could not be confined; `done`, in the loop, gets what comes of it.
+        Before, `attend` gets the descriptor on which calls are told."""
+        self.used, self._work, self._attend, self._done = True, work, attend, done
         self._loop.child_begins()
         self._hand_over()
         self._go.release()
@@ -107,10 +114,9 @@ class Spawner:
         self._loop.soon(functools.partial(self._is_confined, listener))
         while True:
             self._go.acquire()
-            if self._over or self._orders is None:
+            if self._over:
                 return
-            result = (0, failure) if failure else self._orders()
-            self._loop.soon(functools.partial(self._has_spawned, *result))
+            self._loop.soon(functools.partial(self._has_done, self._work(failure)))
 
     def _is_confined(self, listener: int | None) -> None:
         self._listener = listener
@@ -126,13 +132,15 @@ class Spawner:
         elif self._over and not self.used:
             os.close(self._listener)
 
-    def _has_spawned(self, pid: int, failure: int) -> None:
-        self._done(pid, failure)
+    def _has_done(self, result: Any) -> None:
+        self._done(result)
         self._loop.child_has_begun()
 
 
-def _spawn(program: Program, output: int, tries: Callable[[], None]) -> tuple[int, int]:
+def _spawn(program: Program, output: int, tries: Callable[[], None], failure: int) -> tuple[int, int]:
     """In the confined thread, which has a working directory of its own: the pid, or 0 and an errno."""
+    if failure:
+        return 0, failure
     try:
         words = [os.fsencode(word) for word in program.argv]
         variables = [os.fsencode(f"{name}={value}") for name, value in program.environment.items()]
@@ -164,8 +172,7 @@ def _posix_spawn(program: bytes, words: list[bytes], variables: list[bytes], out
         for descriptor in (1, 2):
             _libc.posix_spawn_file_actions_adddup2(actions, output, descriptor)
         _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SET_SIGNALS | _SET_SESSION))
-        defaults = sum(1 << (number - 1) for number in IGNORED)
-        _libc.posix_spawnattr_setsigdefault(attributes, defaults.to_bytes(128, "little"))
+        _libc.posix_spawnattr_setsigdefault(attributes, _ALL_SIGNALS)  # of each one not in it, glibc asks what it is
         pid = ctypes.c_int(0)
         failure: int = _libc.posix_spawn(
             ctypes.byref(pid), program, actions, attributes, _array(words), _array(variables)
