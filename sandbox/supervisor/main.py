@@ -278,7 +278,8 @@ class Supervisor:
             self.services.probe(reply)
 
     def _read_back(self, who: Identity) -> dict[str, Any]:
-        """What is in force for a program of the agent's, by one that ends at once and by the thread that starts all."""
+        """What is in force for a program of the agent's, by one that is ended before it executes anything, and by the
+        thread that starts them all."""
         self._spawner = processes.spawner_for(self.loop, who)
         tried: list[dict[str, Any] | None] = []
         found: dict[str, Any] = {}
@@ -297,12 +298,13 @@ class Supervisor:
             def look(pid: int) -> None:
                 begins(pid)
                 found.update(lockdown.in_force(pid))
+                os.kill(pid, signal.SIGKILL)
 
             begun.begins = look
             self.witness.attend(0, begun, listener)
 
         ended: list[processes.Outcome] = []
-        program = Program(["true"], who, self.accounts.environment(who.name), "/", _FOR_EVER, 0, self.limits)
+        program = Program(["/bin/true"], who, self.accounts.environment(who.name), "/", _FOR_EVER, 0, self.limits)
         processes.run(self.loop, program, ended.append, expect=expect, spawner=self._spawner)
         while not ended:
             self.loop.turn()

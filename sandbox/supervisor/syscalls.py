@@ -7,6 +7,7 @@ only, Python 3.9.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from dataclasses import dataclass
 
@@ -133,6 +134,7 @@ SET_FLAGS = 0x40086602
 """FS_IOC_SETFLAGS, what chattr does."""
 
 
+@functools.cache
 def watched(machine: str) -> dict[int, Call]:
     """Number -> call, of those that go on after they were told."""
     numbered = ((x86 if machine == "x86_64" else arm, Call(name, does, tuple(files.split())))
@@ -140,6 +142,7 @@ def watched(machine: str) -> dict[int, Call]:
     return {number: call for number, call in numbered if number >= 0}
 
 
+@functools.cache
 def refused(machine: str) -> dict[int, Call]:
     """Number -> call, of those that fail, `clone` and `socket` only with some arguments."""
     numbered = (
