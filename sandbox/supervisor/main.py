@@ -357,6 +357,7 @@ def _stay_on_one_processor(turn: int) -> None:
 def _prepare() -> None:
     """All that is the same for every world: a sandbox that waits for one has it behind it."""
     tls.prepare()
+    tree.prepare()
     seccomp.prepare()
     gc.freeze()
 

@@ -136,8 +136,11 @@ def _bundle() -> bytes:
 
 
 def prepare() -> None:
-    """What this host has of its own, if what the others have is linked to it."""
-    if _bundle() and not os.path.exists(f"{BUNDLE}/{_ALL}"):
+    """What this host has of its own: if what the others have is linked to it, or by the first write to an image's."""
+    if os.path.exists(f"{BUNDLE}/{_ALL}"):
+        with open(f"{BUNDLE}/{_ALL}", "ab"):
+            pass
+    elif _bundle():
         os.mkdir(_OWN)
         with open(f"{_OWN}/{_ALL}", "wb") as file:
             file.write(_bundle())

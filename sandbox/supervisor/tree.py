@@ -196,16 +196,29 @@ def _date_what_holds(entries: list[dict[str, Any]]) -> None:
         while path != "/":
             path = os.path.dirname(path)
             oldest[path] = min(modified, oldest.get(path, modified))
-    for above in ("/", "/var"):
-        for name in os.listdir(above) if oldest else ():
-            path = os.path.join(above, name)
-            if path not in _LIVE:
-                oldest.setdefault(path, oldest["/"])
+    for path in _tops() if oldest else ():
+        oldest.setdefault(path, oldest["/"])
     for path in oldest.keys() - {entry["path"] for entry in entries}:
-        try:
-            os.utime(path, (oldest[path], oldest[path]), follow_symlinks=False)
-        except OSError:
-            pass  # the launcher's own, and read-only
+        _date(path, oldest[path])
+
+
+def prepare() -> None:
+    """The first time that a directory of an image is dated, it is copied: before there is a world to wait for it."""
+    for path in _tops():
+        _date(path, os.lstat(path).st_mtime)
+
+
+def _tops() -> list[str]:
+    """What comes with the sandbox."""
+    paths = [os.path.join(above, name) for above in ("/", "/var") for name in os.listdir(above)]
+    return [path for path in paths if path not in _LIVE]
+
+
+def _date(path: str, modified: float) -> None:
+    try:
+        os.utime(path, (modified, modified), follow_symlinks=False)
+    except OSError:
+        pass  # the launcher's own, and read-only
 
 
 def write_ahead(path: str, parts: Iterator[memoryview]) -> None:

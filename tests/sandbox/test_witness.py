@@ -73,6 +73,23 @@ def test_a_process_in_the_background_keeps_the_step_that_it_comes_from(sandbox: 
     assert [call.step for call in _told(later, "unlink", GATE)] == [1]
 
 
+def test_a_thread_whose_process_is_a_zombie_keeps_the_step_that_it_comes_from(sandbox: Sandbox) -> None:
+    program = f"""{LIBC}import threading, time
+def later():
+    while not os.path.exists("/tmp/go-on"):
+        time.sleep(0.05)
+    try:
+        os.unlink("{GATE}")
+    except OSError:
+        open("/tmp/gone-on", "w").close()
+threading.Thread(target=later).start()
+libc.pthread_exit(None)"""
+    sandbox.exec(f"python3 - >/dev/null 2>&1 <<'END' &\n{program}\nEND\nsleep 1", step=1)
+    assert "<defunct>" in sandbox.exec("ps -e -o args", step=2).output
+    later = sandbox.exec("touch /tmp/go-on; until [ -e /tmp/gone-on ]; do sleep 0.05; done", step=3)
+    assert [call.step for call in _told(later, "unlink", GATE)] == [1]
+
+
 @pytest.mark.parametrize(
     ("command", "operation"),
     [
