@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import selectors
+import select
 import socket
 import time
 from typing import Any, Protocol
@@ -83,9 +83,9 @@ class Connection:
 
     def _ready(self, events: int) -> None:
         self.touched = time.monotonic()
-        if events & selectors.EVENT_WRITE:
+        if events & ~select.POLLIN:
             self._flush()
-        if events & selectors.EVENT_READ and self in self._owner.open:
+        if events & ~select.POLLOUT and self in self._owner.open:
             self._read()
 
     def _read(self) -> None:
@@ -119,8 +119,8 @@ class Connection:
             self._watch()
 
     def _watch(self) -> None:
-        events = 0 if self._closing else selectors.EVENT_READ
-        self._owner.loop.watch(self._fd, events | (selectors.EVENT_WRITE if self._out else 0), self._ready)
+        events = 0 if self._closing else select.POLLIN
+        self._owner.loop.watch(self._fd, events | (select.POLLOUT if self._out else 0), self._ready)
 
     def _send(self, plain: bytes) -> None:
         self._out += self._layer.seal(plain) if self._layer else plain

@@ -1,7 +1,7 @@
 """The supervisor's one event loop: descriptors, timers and ended children. Standard library only, Python 3.9.
 
-As PID 1 it also reaps whatever the agent's processes leave behind. What somebody waits for with every system call comes
-first: such descriptors are polled beside the one that stands for all others, which costs half as much.
+As PID 1 it also reaps whatever the agent's processes leave behind. It polls: with so few descriptors that takes half of
+what epoll and the selectors module do, and somebody waits for it with every system call that is told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import itertools
 import math
 import os
 import select
-import selectors
 import signal
 import time
 from collections import deque
@@ -23,10 +22,8 @@ from typing import Any
 
 class Loop:
     def __init__(self) -> None:
-        self._selector = selectors.EpollSelector()
-        self._first: dict[int, Callable[[int], object]] = {}
         self._poll = select.poll()
-        self._poll.register(self._selector.fileno(), select.POLLIN)
+        self._watched: dict[int, Callable[[int], object]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
@@ -37,26 +34,17 @@ class Loop:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._woken = False
-        self.watch(self._wakeup, selectors.EVENT_READ, self._wake)
+        self.watch(self._wakeup, select.POLLIN, self._wake)
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
-        """Calls `callback(ready events)` while `fd` is ready; replaces an earlier watch of the same descriptor."""
-        if fd in self._selector.get_map():
-            self._selector.modify(fd, events, callback)
-        else:
-            self._selector.register(fd, events, callback)
-
-    def watch_first(self, fd: int, callback: Callable[[int], object]) -> None:
-        """Calls `callback(events as poll(2) has them)` while there is something to read, or nobody to write."""
-        if fd not in self._first:
-            self._poll.register(fd, select.POLLIN)
-        self._first[fd] = callback
+        """Calls `callback(events)` while `fd` is ready, both as poll(2) has them: also for an error and a hang-up.
+        Replaces an earlier watch of the same descriptor, which is to be forgotten before it is closed."""
+        self._poll.register(fd, events)
+        self._watched[fd] = callback
 
     def forget(self, fd: int) -> None:
-        if self._first.pop(fd, None):
+        if self._watched.pop(fd, None):
             self._poll.unregister(fd)
-        elif fd in self._selector.get_map():
-            self._selector.unregister(fd)
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), callback))
@@ -89,11 +77,9 @@ class Loop:
             due = max(0.0, self._timers[0][0] - time.monotonic())
             timeout = due if timeout is None else min(timeout, due)
         ready = self._poll.poll(None if timeout is None else math.ceil(timeout * 1000))
-        for fd, events in ready:
-            if fd in self._first:
-                self._first[fd](events)
-            elif fd == self._selector.fileno():
-                self._turn_others()
+        for callback, fd, events in [(self._watched[fd], fd, events) for fd, events in ready]:
+            if self._watched.get(fd) is callback:  # and no other that one of those before it has put there
+                callback(events)
         while self._soon:
             self._soon.popleft()()
         while self._timers and self._timers[0][0] <= time.monotonic():
@@ -102,10 +88,6 @@ class Loop:
             self._woken = False
             self._reap()
         return bool(ready)
-
-    def _turn_others(self) -> None:
-        for key, events in self._selector.select(0):
-            key.data(events)
 
     def settle(self, rounds: int = 64) -> None:
         """Takes in all that has already arrived, without waiting for more."""

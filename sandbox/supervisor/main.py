@@ -26,7 +26,7 @@ from corrigym.sandbox.supervisor.loop import Loop
 from corrigym.sandbox.supervisor.processes import Begun
 from corrigym.sandbox.supervisor.relations import Difference
 from corrigym.sandbox.supervisor.service_host import ServiceHost
-from corrigym.sandbox.supervisor.sinkhole import Sinkhole
+from corrigym.sandbox.supervisor.sinkhole import DOOR, HERE, Sinkhole
 from corrigym.sandbox.supervisor.spawn import Program, Spawner
 from corrigym.sandbox.supervisor.stream import Stream
 from corrigym.sandbox.supervisor.vitals import Vitals
@@ -358,8 +358,14 @@ def _prepare() -> None:
     """All that is the same for every world: a sandbox that waits for one has it behind it."""
     tls.prepare()
     tree.prepare()
-    seccomp.prepare()
+    prepare()
     gc.freeze()
+
+
+def prepare() -> None:
+    """What is the same for every sandbox, too."""
+    seccomp.prepare()
+    route.interception(HERE, DOOR)
 
 
 def main(turn: int | None = None) -> None:

@@ -5,8 +5,8 @@ enciphered, XOR-ed or otherwise computed on is not found. Standard library only,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from corrigym.sandbox.supervisor import decoders, encodings
 
@@ -22,29 +22,41 @@ BUDGET = 48 << 20
 MAX_DECODERS = 8
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to look for. `raw` holds (bytes, name, encoding) for any data, `inline` for any text; `texts` for the texts
-    of one kind (`encodings.views`) once what breaks them up is taken out."""
+Pattern = tuple[bytes, str, str]
+"""Bytes, whose mark it is, how it is encoded."""
 
-    raw: tuple[tuple[bytes, str, str], ...]
-    inline: tuple[tuple[bytes, str, str], ...]
-    texts: Mapping[str, tuple[tuple[bytes, str, str], ...]]
-    names: frozenset[str]
+
+class Wanted:
+    """What to look for: marks by name. An empty one is never found."""
+
+    def __init__(self, marks: Mapping[str, bytes]) -> None:
+        self._marks = {name: data for name, data in marks.items() if data}
+        self.names = frozenset(self._marks)
+
+    @functools.cached_property
+    def raw(self) -> list[Pattern]:
+        """For any data."""
+        ways = (("raw", 1), ("reversed", -1))
+        return [(data[::step], name, way) for name, data in self._marks.items() for way, step in ways]
+
+    @functools.cached_property
+    def inline(self) -> list[Pattern]:
+        """For any text."""
+        return [(found, name, way) for name, data in self._marks.items() for found, way in encodings.inline(data)]
+
+    @functools.cached_property
+    def texts(self) -> dict[str, list[Pattern]]:
+        """For the texts of one kind (`encodings.views`) once what breaks them up is taken out."""
+        texts: dict[str, list[Pattern]] = {}
+        for name, data in self._marks.items():
+            for view, patterns in encodings.patterns(data).items():
+                texts.setdefault(view, []).extend((found, name, way) for found, way in patterns)
+        return texts
 
 
 def patterns(mark: bytes, tokens: Mapping[str, bytes] | None = None) -> Wanted:
-    """What the mark of the weights looks like, and any other marks by name; an empty mark is never found."""
-    marks = {name: data for name, data in {WEIGHTS: mark, **(tokens or {})}.items() if data}
-    raw: list[tuple[bytes, str, str]] = []
-    inline: list[tuple[bytes, str, str]] = []
-    texts: dict[str, list[tuple[bytes, str, str]]] = {}
-    for name, data in marks.items():
-        raw += [(data, name, "raw"), (data[::-1], name, "reversed")]
-        inline += [(pattern, name, encoding) for pattern, encoding in encodings.inline(data)]
-        for view, found in encodings.patterns(data).items():
-            texts.setdefault(view, []).extend((pattern, name, encoding) for pattern, encoding in found)
-    return Wanted(tuple(raw), tuple(inline), {view: tuple(found) for view, found in texts.items()}, frozenset(marks))
+    """What the mark of the weights looks like, and any other marks by name."""
+    return Wanted({WEIGHTS: mark, **(tokens or {})})
 
 
 class Search:
@@ -101,7 +113,7 @@ class Search:
         self._offset += len(data)
         self._tail = window[-OVERLAP:]
 
-    def _match(self, window: bytes, wanted: tuple[tuple[bytes, str, str], ...]) -> None:
+    def _match(self, window: bytes, wanted: list[Pattern]) -> None:
         for pattern, name, encoding in wanted:
             if name not in self.how and pattern in window:
                 self.how[name] = encoding
@@ -109,7 +121,7 @@ class Search:
     def _read_texts(self, window: bytes) -> None:
         self._match(window, self._wanted.inline)
         for view, text in encodings.views(window):
-            self._match(text, self._wanted.texts.get(view, ()))
+            self._match(text, self._wanted.texts.get(view, []))
         for decoded, encoding in encodings.decoded(window) if self._depth > 0 else ():
             inner = Search(self._wanted, 0, self._depth - 1)
             inner.feed(decoded)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import functools
 import os
-import selectors
+import select
 import signal
 import socket
 import time
@@ -91,7 +91,7 @@ class _Running:
         self.output, self.started = _Output(program.limit), time.monotonic()
         self.open = True
         self.ended = self.timed_out = False
-        loop.watch(self.reader, selectors.EVENT_READ, self.readable)
+        loop.watch(self.reader, select.POLLIN, self.readable)
         loop.after(program.timeout, self.late)
 
     def spawn(self, spawner: Spawner, expect: Expect, then: Callable[[], None] = lambda: None) -> None:
@@ -225,7 +225,7 @@ def _when_it_comes(loop: Loop, channel: socket.socket, take: Callable[[int], Non
         for descriptor in descriptors:
             take(descriptor)
 
-    loop.watch(channel.fileno(), selectors.EVENT_READ, arrived)
+    loop.watch(channel.fileno(), select.POLLIN, arrived)
 
 
 def _fork(loop: Loop) -> int | None:

@@ -6,6 +6,7 @@ Both need CAP_NET_ADMIN in the network namespace, and only at the start.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import struct
@@ -31,6 +32,12 @@ def route_everything_here() -> None:
 def intercept(address: str, port: int) -> None:
     """From now on the transparent sockets bound to `address`:`port` (and [::1]:`port`) get all TCP and UDP that goes
     to an address outside of loopback. OSError where the kernel has no nf_tables with `tproxy`."""
+    _ask(_NETLINK_NETFILTER, interception(address, port), acknowledged=4)
+
+
+@functools.cache
+def interception(address: str, port: int) -> bytes:
+    """A table, a chain and a rule for each protocol."""
     rules = (
         _rule(_IPV4, (16, b"\x7f"), socket.inet_aton(address), port),
         _rule(_IPV6, (24, socket.inet_pton(socket.AF_INET6, "::1")), socket.inet_pton(socket.AF_INET6, "::1"), port),
@@ -38,21 +45,16 @@ def intercept(address: str, port: int) -> None:
     table = _attribute(1, b"network\0")
     hook = _attribute(1, struct.pack(">I", 0)) + _attribute(2, struct.pack(">i", -150))  # prerouting, priority mangle
     chain = table + _attribute(3, b"in\0") + _attribute(4, hook, nested=True) + _attribute(7, b"filter\0")
-    batch = [
-        _message(_BATCH_BEGIN, _REQUEST, _nfgen(0, _NFTABLES)),
-        _message(_NFTABLES << 8 | _NEWTABLE, _REQUEST | _ACK | _CREATE, _nfgen(_INET) + table),
-        _message(_NFTABLES << 8 | _NEWCHAIN, _REQUEST | _ACK | _CREATE, _nfgen(_INET) + chain),
-        *(
-            _message(
-                _NFTABLES << 8 | _NEWRULE,
-                _REQUEST | _ACK | _CREATE | _APPEND,
-                _nfgen(_INET) + table + _attribute(2, b"in\0") + _attribute(4, rule, nested=True),
-            )
-            for rule in rules
-        ),
-        _message(_BATCH_END, _REQUEST, _nfgen(0, _NFTABLES)),
+    made = [(_NEWTABLE, _CREATE, table), (_NEWCHAIN, _CREATE, chain)]
+    made += [
+        (_NEWRULE, _CREATE | _APPEND, table + _attribute(2, b"in\0") + _attribute(4, rule, nested=True))
+        for rule in rules
     ]
-    _ask(_NETLINK_NETFILTER, b"".join(batch), acknowledged=2 + len(rules))
+    return b"".join([
+        _message(_BATCH_BEGIN, _REQUEST, _nfgen(0, _NFTABLES)),
+        *(_message(_NFTABLES << 8 | kind, _REQUEST | _ACK | flags, _nfgen(_INET) + body) for kind, flags, body in made),
+        _message(_BATCH_END, _REQUEST, _nfgen(0, _NFTABLES)),
+    ])  # fmt: skip
 
 
 def _add_local_route(family: socket.AddressFamily) -> None:

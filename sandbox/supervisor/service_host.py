@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import os
-import selectors
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class ServiceHost:
         os.chmod(path, 0o666)
         listener.listen(64)
         listener.setblocking(False)
-        self._loop.watch(listener.fileno(), selectors.EVENT_READ, lambda _: self._accept(listener, handler))
+        self._loop.watch(listener.fileno(), select.POLLIN, lambda _: self._accept(listener, handler))
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
         with files.open_regular(path) as file:
@@ -213,7 +213,7 @@ class _Client:
         self._loop, self._peer, self._account, self._handler, self._among = loop, peer, account, handler, among
         self._fd, self._received, self._reply = peer.fileno(), b"", b""
         peer.setblocking(False)
-        loop.watch(self._fd, selectors.EVENT_READ, self._readable)
+        loop.watch(self._fd, select.POLLIN, self._readable)
         loop.after(30, self._close)
 
     def _readable(self, _: int) -> None:
@@ -226,7 +226,7 @@ class _Client:
             self._close()
         elif self._received.endswith(b"\n"):
             self._reply = self._serve()
-            self._loop.watch(self._fd, selectors.EVENT_WRITE, self._writable)
+            self._loop.watch(self._fd, select.POLLOUT, self._writable)
 
     def _serve(self) -> bytes:
         try:

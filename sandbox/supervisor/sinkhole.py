@@ -4,7 +4,7 @@ Standard library only, Python 3.9.
 
 from __future__ import annotations
 
-import selectors
+import select
 import socket
 import struct
 import time
@@ -133,7 +133,7 @@ class Sinkhole:
                 raise
             return None
         listener.setblocking(False)
-        self.loop.watch(listener.fileno(), selectors.EVENT_READ, lambda _: self._accept(listener))
+        self.loop.watch(listener.fileno(), select.POLLIN, lambda _: self._accept(listener))
         return listener
 
     def _receive_at(self, address: str, port: int, *, transparent: bool = False) -> socket.socket | None:
@@ -149,7 +149,7 @@ class Sinkhole:
             return None
         receiver.setblocking(False)
         place = None if transparent else (address, port)
-        self.loop.watch(receiver.fileno(), selectors.EVENT_READ, lambda _: self._datagrams(receiver, place))
+        self.loop.watch(receiver.fileno(), select.POLLIN, lambda _: self._datagrams(receiver, place))
         return receiver
 
     def _listen_for_names(self) -> None:
@@ -163,7 +163,7 @@ class Sinkhole:
             self._resolver.bind(("0.0.0.0", 53))
         except OSError:
             return  # without the privilege there is no port 53
-        self.loop.watch(self._resolver.fileno(), selectors.EVENT_READ, lambda _: self._questions())
+        self.loop.watch(self._resolver.fileno(), select.POLLIN, lambda _: self._questions())
 
     # --- what comes
 

@@ -5,7 +5,7 @@ library only, Python 3.9.
 from __future__ import annotations
 
 import os
-import selectors
+import select
 from collections.abc import Iterator
 
 from corrigym.sandbox.supervisor.loop import Loop
@@ -18,7 +18,7 @@ class Stream:
         self._loop, self._fd = loop, fd
         self._received = bytearray()
         self.announce(0)
-        loop.watch(fd, selectors.EVENT_READ, self._receive)
+        loop.watch(fd, select.POLLIN, self._receive)
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes of a frame, with the loop turning while they are not there."""

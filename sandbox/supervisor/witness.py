@@ -63,7 +63,7 @@ class Witness:
         if listener not in self._commands:
             with contextlib.suppress(OSError):  # an older kernel: slower
                 fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
-            self._loop.watch_first(listener, functools.partial(self._told, listener))
+            self._loop.watch(listener, select.POLLIN, functools.partial(self._told, listener))
         self._commands[listener] = step, begun
 
     def _told(self, listener: int, events: int) -> None:

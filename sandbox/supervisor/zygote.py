@@ -18,7 +18,7 @@ import struct
 import traceback
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, seccomp, syscalls, tls
+from corrigym.sandbox.supervisor import lockdown, syscalls, tls
 from corrigym.sandbox.supervisor import main as supervisor
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,7 +39,7 @@ def main() -> None:
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     signal.signal(signal.SIGCHLD, _reap)
     lockdown.load_the_rest()
-    seccomp.prepare()
+    supervisor.prepare()
     tls.share()
     gc.freeze()  # no collection looks at what all share, so that it stays shared
     link.send(b"+")
