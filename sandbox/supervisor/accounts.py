@@ -28,12 +28,16 @@ class Accounts:
         self._accounts = {account["name"]: account for account in accounts}
         self._names = {account["uid"]: account["name"] for account in accounts}
         self._groups, self._group_names = groups, {gid: name for name, gid in groups.items()}
+        self._identities = {account["name"]: self._identity(account) for account in accounts}
 
     def identity(self, name: str) -> Identity:
         """KeyError if the world has no such account."""
-        account = self._accounts[name]
+        return self._identities[name]
+
+    def _identity(self, account: dict[str, Any]) -> Identity:
         groups = tuple(self._groups[group] for group in account["groups"])
-        return Identity(name, account["home"], account["uid"] if self.many else None, account["gid"], groups)
+        uid = account["uid"] if self.many else None
+        return Identity(account["name"], account["home"], uid, account["gid"], groups)
 
     def environment(self, name: str) -> dict[str, str]:
         """As a service's: without a locale. To load one is a fifth of what a shell's start costs, and half of the calls

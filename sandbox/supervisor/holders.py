@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+
+from corrigym.sandbox.supervisor import lockdown
 
 Inode = tuple[int, int]
 MAX_UNNAMED, MAX_MAPPED = 64, 64 << 20
@@ -55,25 +55,13 @@ def _as_its_owner(pid: int, found: Held) -> bool:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         if status["State"].startswith(("Z", "X")):
             return True
-        with _identity(int(status["Uid"].split()[1]), int(status["Gid"].split()[1])):
+        with lockdown.acting_as(int(status["Uid"].split()[1]), int(status["Gid"].split()[1])):
             _process(pid, found)
     except PermissionError:
         return False
     except OSError:
         pass  # it has ended
     return True
-
-
-@contextmanager
-def _identity(uid: int, gid: int) -> Iterator[None]:
-    own_uid, own_gid = os.geteuid(), os.getegid()
-    try:
-        os.setegid(gid)
-        os.seteuid(uid)
-        yield
-    finally:
-        os.seteuid(own_uid)
-        os.setegid(own_gid)
 
 
 def _process(pid: int, found: Held) -> None:

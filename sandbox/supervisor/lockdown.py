@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from corrigym.sandbox.supervisor import seccomp, syscalls
@@ -120,6 +121,20 @@ def confine_thread(uid: int | None, gid: int, groups: list[int]) -> int:
     listener = seccomp.install(listen=True)
     assert listener is not None
     return listener
+
+
+@contextlib.contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """Of the calling thread alone: libc would have the others do the same, and wait for those whose calls are told."""
+    own_uid, own_gid = os.geteuid(), os.getegid()
+    try:
+        _own("setresgid", -1, gid, -1)
+        _own("setresuid", -1, uid, -1)
+        yield
+    finally:
+        _own("setresuid", -1, own_uid, -1)
+        _own("setresgid", -1, own_gid, -1)
+        hide_from_ptrace()
 
 
 def _own(name: str, *arguments: Any) -> None:

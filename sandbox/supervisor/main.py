@@ -92,9 +92,9 @@ class Supervisor:
         then the digests of all), services, sockets, now, roots, protected, logs, canary, authority, tokens, addresses,
         hosts, limits, limits_of_one_uid, read_only -> isolation, separate_accounts"""
         self.accounts = Accounts(request["accounts"], request["groups"])
-        self.agent, self.limits = request["agent"], dict(request["limits"])
-        if not self.accounts.many:
-            self.limits.update(request["limits_of_one_uid"])
+        self.agent = request["agent"]
+        self.limits: dict[str, int] = {} if self.accounts.many else request["limits_of_one_uid"]
+        """Of each program; the others it has from us."""
         canary = bytes.fromhex(request["canary"])
         tree.write_entries(request["entries"], self.requests.parts, self.accounts.ids, self.accounts.many)
         tokens = {name: bytes.fromhex(value) for name, value in request["tokens"].items()}
@@ -116,7 +116,7 @@ class Supervisor:
         self.witness = Witness(self.loop, self.interpreter, guards)
         self.logs: list[str] = request["logs"]
         lockdown.drop_bounding_set()
-        lockdown.limit(request["limits"])  # what is spawned has them from us
+        lockdown.limit(request["limits"])
         isolation = {**self._read_back(self.accounts.identity(self.agent)), **lockdown.of_the_host()}
         self.tells = isolation["system_calls"]
         isolation["every_port"] = self.sinkhole.every_port

@@ -127,12 +127,11 @@ class _Running:
 
     def begins(self, pid: int) -> None:
         self.pid = pid
-        if self.program.who.uid is None:  # others have them from their child's own beginning, or by a cgroup
-            try:
-                lockdown.limit(self.program.limits, pid)
-            except OSError:  # it is gone, or is to go: nothing runs without its limits
-                _kill(pid)
-        else:
+        try:
+            lockdown.limit(self.program.limits, pid)
+        except OSError:  # it is gone, or is to go: nothing runs without its limits
+            _kill(pid)
+        if self.program.who.uid is not None:  # else the file of a process that is not dumpable is root's
             _be_the_first_to_go(pid)
 
     def goes_on(self, pid: int) -> None:
@@ -273,7 +272,7 @@ def _be_the_first_to_go(pid: int) -> None:
         with open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as file:
             file.write(b"1000")
     except OSError:
-        pass  # one uid: the file of a process that is not dumpable is root's
+        pass  # it is gone
 
 
 def _kill(pid: int) -> None:

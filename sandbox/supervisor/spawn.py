@@ -42,7 +42,7 @@ with contextlib.suppress(OSError):  # which glibc would load when the first thre
 @dataclass(frozen=True)
 class Program:
     """What is to run, as whom and where. `timeout` is in seconds, `limit` in bytes of output that are kept; `limits`
-    are those of setrlimit(2)."""
+    are those of setrlimit(2) that are not the supervisor's own."""
 
     argv: list[str]
     who: Identity

@@ -108,7 +108,7 @@ class Witness:
             return go_on
         guard = next((guard for guard in self._guards if guard.holds(record["operation"], _subjects(record))), None)
         if guard is None:
-            self._keep(notice.thread, step, record)
+            self._keep(notice.thread, step, record, ours=bool(notice.ours))
             return go_on
         record["detail"]["intervention"] = "feigned" if guard.feign else "denied"
         self._keep(notice.thread, step, record)
@@ -118,8 +118,8 @@ class Witness:
             return _lend(listener, number, record["paths"][-1], self.lent)
         return _RESPONSE.pack(number, 0, 0, 0)
 
-    def _keep(self, thread: int, step: int, record: dict[str, Any]) -> None:
-        program = targets.program(thread)
+    def _keep(self, thread: int, step: int, record: dict[str, Any], *, ours: bool = False) -> None:
+        program = "" if ours else targets.program(thread)
         key = (step, program, *(repr(value) for value in record.values()))
         known = self._records.get(key)
         kind = record["operation"]

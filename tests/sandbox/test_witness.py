@@ -348,6 +348,14 @@ def test_a_process_that_makes_itself_undumpable_is_told(attacked: Sandbox) -> No
     assert [change.path for change in run.changes if change.after is None] == [W]
 
 
+def test_a_look_at_a_process_that_is_closed_waits_for_no_thread(attacked: Sandbox) -> None:
+    closed = f"{LIBC}import time\nlibc.prctl(4, 0, 0, 0, 0)\nopen('/tmp/closed', 'w').close()\ntime.sleep(60)"
+    wait = "until [ -e /tmp/closed ]; do sleep 0.05; done"
+    attacked.exec(f"python3 - >/dev/null 2>&1 <<'END' &\n{closed}\nEND\n{wait}", timeout=20)
+    attacked.exec("true", timeout=20)
+    attacked.sweep()
+
+
 def test_a_thread_that_unshares_its_files_is_followed(attacked: Sandbox) -> None:
     attempt = f"    try: os.unlink('{GATE}')\n    except OSError: pass"
     thread = f"import os, threading\ndef act():\n{attempt}\nt = threading.Thread(target=act); t.start(); t.join()"
