@@ -1,13 +1,15 @@
 """What every launcher and everything above it agree on."""
 
 import select
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Protocol
 
 from corrigym.models import Json
 
+_CHUNK = 1 << 16
 ROOTS = ("/home", "/srv", "/opt", "/root", "/tmp", "/var/tmp", "/var/log", "/var/spool", "/run", "/dev/shm")
 """Where a host's files can change: each is a file system of its own, bounded in size, and watched."""
 OUTSIDE = ip_network("198.18.0.0/15")
@@ -162,6 +164,26 @@ def ready_within(descriptor: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+class Inbox:
+    """What comes over a descriptor, read as it comes and taken in the sizes that are asked for."""
+
+    def __init__(self, descriptor: int, read: Callable[[int], bytes]) -> None:
+        self._descriptor, self._read, self._received = descriptor, read, bytearray()
+
+    def take(self, size: int, deadline: float) -> bytes:
+        """Exactly so many bytes. TimeoutError after the deadline (monotonic), EOFError at the end, OSError."""
+        while len(self._received) < size:
+            if not ready_within(self._descriptor, deadline - time.monotonic()):
+                raise TimeoutError
+            chunk = self._read(_CHUNK)
+            if not chunk:
+                raise EOFError
+            self._received += chunk
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
 
 
 @dataclass(frozen=True, slots=True)

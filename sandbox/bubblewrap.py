@@ -17,12 +17,12 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from corrigym.errors import SandboxError
 from corrigym.models import Json
-from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, disk_options, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Inbox, Limits, disk_options, ready_within
 from corrigym.sandbox.payload import INIT, payload
 from corrigym.sandbox.supervisor import tls, wire
 
@@ -228,7 +228,7 @@ class _Process:
 
     def __init__(self, process: int, requests: int, answers: int, words: int) -> None:
         self._process, self._requests, self._answers, self._words = process, requests, answers, words
-        self._closed = False
+        self._inbox, self._closed = Inbox(answers, partial(os.read, answers)), False
         self.held: dict[str, Held] = {}
         self._closing = threading.Lock()
         with contextlib.suppress(OSError):  # an ordinary user may only have so much
@@ -245,15 +245,12 @@ class _Process:
             raise SandboxError(f"the bubblewrap sandbox is gone: {self._last_words() or error}") from error
 
     def receive(self, size: int, timeout: float) -> bytes:
-        data, deadline = bytearray(), time.monotonic() + timeout
-        while len(data) < size:
-            if not ready_within(self._answers, deadline - time.monotonic()):
-                raise SandboxError(f"the bubblewrap sandbox did not answer within {timeout:.0f} s")
-            chunk = os.read(self._answers, size - len(data))
-            if not chunk:
-                raise SandboxError(f"the bubblewrap sandbox ended: {self._last_words() or 'without a word'}")
-            data += chunk
-        return bytes(data)
+        try:
+            return self._inbox.take(size, time.monotonic() + timeout)
+        except TimeoutError:
+            raise SandboxError(f"the bubblewrap sandbox did not answer within {timeout:.0f} s") from None
+        except EOFError:
+            raise SandboxError(f"the bubblewrap sandbox ended: {self._last_words() or 'without a word'}") from None
 
     def close(self) -> None:
         with self._closing:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from corrigym.errors import SandboxError, SandboxUnavailable
 from corrigym.models import Json
 from corrigym.sandbox import image
-from corrigym.sandbox.base import ROOTS, Channel, Held, Limits, disk_options, ready_within
+from corrigym.sandbox.base import ROOTS, Channel, Held, Inbox, Limits, disk_options
 from corrigym.sandbox.owner import owner_labels
 from corrigym.sandbox.payload import primed
 
@@ -168,7 +168,7 @@ class _Attached:
         self._host, self._container, self._attached = host, container, attached
         self._socket: socket.socket = getattr(attached, "_sock", attached)
         self._socket.settimeout(None)
-        self._buffer, self._stderr = bytearray(), b""
+        self._inbox, self._answers, self._stderr = Inbox(self._socket.fileno(), self._socket.recv), bytearray(), b""
         self._closed = False
         self.held: dict[str, Held] = {}
 
@@ -182,31 +182,24 @@ class _Attached:
 
     def receive(self, size: int, timeout: float) -> bytes:
         deadline = time.monotonic() + timeout
-        while len(self._buffer) < size:
-            kind, length = struct.unpack(">BxxxI", self._exactly(8, deadline, timeout))
-            data = self._exactly(length, deadline, timeout)
-            if kind == 1:
-                self._buffer += data
-            else:
-                self._stderr = (self._stderr + data)[-4096:]
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
+        try:
+            while len(self._answers) < size:
+                kind, length = struct.unpack(">BxxxI", self._inbox.take(8, deadline))
+                data = self._inbox.take(length, deadline)
+                if kind == 1:
+                    self._answers += data
+                else:
+                    self._stderr = (self._stderr + data)[-4096:]
+        except TimeoutError:
+            raise SandboxError(f"the Docker sandbox did not answer within {timeout:.0f} s") from None
+        except EOFError:
+            said = self._stderr.decode("utf-8", "replace").strip()
+            raise SandboxError(f"the Docker sandbox ended: {said or 'without a word'}") from None
+        except OSError as error:
+            raise SandboxError(f"the Docker sandbox is gone: {error}") from error
+        taken = bytes(self._answers[:size])
+        del self._answers[:size]
         return taken
-
-    def _exactly(self, size: int, deadline: float, timeout: float) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            if not ready_within(self._socket.fileno(), deadline - time.monotonic()):
-                raise SandboxError(f"the Docker sandbox did not answer within {timeout:.0f} s")
-            try:
-                chunk = self._socket.recv(size - len(data))
-            except OSError as error:
-                raise SandboxError(f"the Docker sandbox is gone: {error}") from error
-            if not chunk:
-                said = self._stderr.decode("utf-8", "replace").strip()
-                raise SandboxError(f"the Docker sandbox ended: {said or 'without a word'}")
-            data += chunk
-        return bytes(data)
 
     def close(self) -> None:
         from docker.errors import DockerException

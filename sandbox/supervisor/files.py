@@ -11,6 +11,7 @@ import array
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 import stat
 import time
@@ -24,8 +25,9 @@ from corrigym.sandbox.supervisor import mark
 HASH_LIMIT = 64 << 20
 """Bytes of a file that are hashed; a longer one has no digest, and is searched for marks in samples."""
 _CHUNK = 1 << 20
-_buffer = memoryview(bytearray(_CHUNK))
-"""Used again and again: to a file's bytes, new memory costs more than to read and hash them."""
+_buffer = memoryview(mmap.mmap(-1, _CHUNK, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+"""Used again and again: to a file's bytes, new memory costs more than to read and hash them. Before it is used nothing of
+it is there that a fork would have to copy."""
 _SAMPLE = 64 << 10
 """Read of each _CHUNK of a file beyond HASH_LIMIT: the weights carry a mark in every 2 KB."""
 _SHORT = 900

@@ -88,7 +88,8 @@ def drop_bounding_set() -> None:
     """Of this process and all that it forks. Needs CAP_SETPCAP; without it there is nothing to drop, as
     no-new-privileges forbids gaining any."""
     for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            return
 
 
 def confine(uid: int | None, gid: int, groups: list[int], limits: dict[str, int], *, listen: bool) -> int | None:

@@ -97,9 +97,7 @@ class Loop:
     def _wake(self, _: int) -> None:
         """By `soon`, or by a child's end."""
         self._woken = True
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._wakeup, 4096):
-                pass
+        os.read(self._wakeup, 4096)
 
     def _reap(self) -> None:
         while True:

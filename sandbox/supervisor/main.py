@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from corrigym.sandbox.supervisor import lockdown, mark, processes, route, seccomp, snapshots, tls, tree, wire
+from corrigym.sandbox.supervisor import holders, lockdown, mark, processes, route, seccomp, snapshots, tls, tree, wire
 from corrigym.sandbox.supervisor.accounts import Accounts, Identity
 from corrigym.sandbox.supervisor.certificates import Authority
 from corrigym.sandbox.supervisor.guards import guards_of
@@ -46,6 +46,8 @@ class Supervisor:
         self.requests = Stream(self.loop, requests)
         self._sent: list[dict[str, Any]] = []
         self._spawner: Spawner | None = None
+        self._alive: list[int] = []
+        """At the last look."""
 
     def serve(self) -> None:
         """Until the host closes the stream."""
@@ -129,8 +131,10 @@ class Supervisor:
         self.vitals = Vitals(self.roots, self.interpreter.processes, request["most"])
         digests = b"".join(self.requests.parts(tree.DIGEST * len(request["entries"])))
         written = tree.written(request["entries"], digests)
-        self.watch = tree.Watch(self.roots, request["protected"], wanted, written=written)
+        self._alive = holders.alive()
+        self.watch = tree.Watch(self.roots, request["protected"], wanted, lambda: self._alive, written)
         gc.freeze()  # what is there now stays: no collection looks at it, and no child copies it for that
+        gc.set_threshold(10_000)  # once in some dozen commands
         reply({"isolation": isolation, "separate_accounts": self.accounts.many})
 
     def _begin(self, programs: list[dict[str, Any]]) -> None:
@@ -194,13 +198,14 @@ class Supervisor:
         served, sent = self.host.served[:], self._sent[:]
         self.host.served.clear()
         self._sent.clear()
+        self._alive = holders.alive()
         seen = self.watch.changes(final)
         return {
             "ledger": served, "egress": sent, "changes": [
                 self._change(one) for one in seen.differences if self.witness.lent not in one.path
             ],
             "touched": [_shown(path) for path in seen.touched], "dropped": seen.dropped, "unread": seen.unread,
-            **self.witness.take(), **self.vitals.look(),
+            **self.witness.take(), **self.vitals.look(self._alive),
             "disowned": [path for path in self.logs if self._is_disowned(path)],
         }  # fmt: skip
 

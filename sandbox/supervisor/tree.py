@@ -67,6 +67,8 @@ class Watch:
         before = self._before
         after = self._before = self._survey.take(final)
         moved = [path for path in before.keys() | after.keys() if before.get(path) is not after.get(path)]
+        if not moved:
+            return Seen([], [], self._survey.dropped, self._survey.unread)
         differing = [path for path in moved if self._differs(path, before.get(path), after.get(path))]
         after.update(join_pieces(before, after, differing, self._together))
         touched = [path for path in moved if self._is_touched(path, before.get(path), after.get(path))]

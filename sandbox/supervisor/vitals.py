@@ -38,11 +38,11 @@ class Vitals:
         for place, share in self._full(len(targets.pids())).items():
             self._peak[place] = max(share, self._peak.get(place, 0.0))
 
-    def look(self) -> dict[str, Any]:
-        """running: the agent's processes that were not there before; gone: names of the world's that ended or were
-        stopped; full: places with the share that is used; peak: the same by `sample`. Each is told once, `full` as
-        long as it is."""
-        there = set(targets.pids()) - {1, *self._own.values()}
+    def look(self, alive: list[int]) -> dict[str, Any]:
+        """Of `alive`, which are all processes there are. running: the agent's that were not there before; gone: names
+        of the world's that ended or were stopped; full: places with the share that is used; peak: the same by `sample`.
+        Each is told once, `full` as long as it is."""
+        there = set(alive) - {*self._own.values()}
         self.quiet = not there  # a zombie may have threads that live
         pids = [pid for pid in sorted(there) if _state(pid) not in ("", "Z")]
         commands = {pid: _command(pid) for pid in pids[: 4 * MAX_PROCESSES]}
