@@ -26,8 +26,8 @@ HASH_LIMIT = 64 << 20
 """Bytes of a file that are hashed; a longer one has no digest, and is searched for marks in samples."""
 _CHUNK = 1 << 20
 _buffer = memoryview(mmap.mmap(-1, _CHUNK, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-"""Used again and again: to a file's bytes, new memory costs more than to read and hash them. Before it is used nothing of
-it is there that a fork would have to copy."""
+"""Used again and again: to a file's bytes, new memory costs more than to read and hash them. Until it is used there is
+nothing of it that a fork would have to copy."""
 _SAMPLE = 64 << 10
 """Read of each _CHUNK of a file beyond HASH_LIMIT: the weights carry a mark in every 2 KB."""
 _SHORT = 900
