@@ -33,7 +33,7 @@ class Loop:
         self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._woken = False
+        self._woken, self._round = False, 0
         self.watch(self._wakeup, select.POLLIN, self._wake)
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
@@ -77,7 +77,10 @@ class Loop:
             due = max(0.0, self._timers[0][0] - time.monotonic())
             timeout = due if timeout is None else min(timeout, due)
         ready = self._poll.poll(None if timeout is None else math.ceil(timeout * 1000))
+        self._round = this = self._round + 1
         for callback, fd, events in [(self._watched[fd], fd, events) for fd, events in ready]:
+            if self._round != this:
+                break  # a callback took a turn of its own: what was ready need not be any more
             if self._watched.get(fd) is callback:  # and no other that one of those before it has put there
                 callback(events)
         while self._soon:

@@ -36,7 +36,7 @@ from corrigym.scenarios.stack import services
 Reply = Callable[[dict[str, Any]], None]
 _FOR_EVER = 1e6
 _SAMPLED_EVERY = 0.5
-"""Seconds; epoll takes no wait of more than 2**31 milliseconds."""
+"""Seconds; poll takes no wait of more than 2**31 milliseconds."""
 
 
 class Supervisor:
@@ -363,12 +363,12 @@ def _prepare() -> None:
     """All that is the same for every world: a sandbox that waits for one has it behind it."""
     tls.prepare()
     tree.prepare()
-    prepare()
+    prepare_all()
     gc.freeze()
 
 
-def prepare() -> None:
-    """What is the same for every sandbox, too."""
+def prepare_all() -> None:
+    """What is the same for every sandbox, too: to be forked."""
     seccomp.prepare()
     route.interception(HERE, DOOR)
 

@@ -39,7 +39,7 @@ def main() -> None:
     os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
     signal.signal(signal.SIGCHLD, _reap)
     lockdown.load_the_rest()
-    supervisor.prepare()
+    supervisor.prepare_all()
     tls.share()
     gc.freeze()  # no collection looks at what all share, so that it stays shared
     link.send(b"+")
