@@ -9,7 +9,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from corrigym.sandbox.supervisor import lockdown
+from corrigym.sandbox.supervisor import lockdown, targets
 
 Inode = tuple[int, int]
 MAX_UNNAMED, MAX_MAPPED = 64, 64 << 20
@@ -28,8 +28,8 @@ class Held:
 
 def alive() -> list[int]:
     """All processes of this pid namespace but this one."""
-    own = str(os.getpid())
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != own]
+    own = os.getpid()
+    return [pid for pid in targets.pids() if pid != own]
 
 
 def held(pids: list[int], deadline: float) -> Held:
@@ -51,8 +51,7 @@ def held(pids: list[int], deadline: float) -> Held:
 def _as_its_owner(pid: int, found: Held) -> bool:
     """Root without CAP_SYS_PTRACE may not look at another's process; its owner may. False if that does not help."""
     try:
-        with open(f"/proc/{pid}/status") as file:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        status = targets.status(pid)
         if status["State"].startswith(("Z", "X")):
             return True
         with lockdown.acting_as(int(status["Uid"].split()[1]), int(status["Gid"].split()[1])):

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from corrigym.sandbox.supervisor import seccomp, syscalls
+from corrigym.sandbox.supervisor import seccomp, syscalls, targets
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -155,8 +155,7 @@ def limit(limits: dict[str, int], pid: int = 0) -> None:
 
 def in_force(pid: int) -> dict[str, Any]:
     """What the machine says of that process."""
-    with open(f"/proc/{pid}/status") as file:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    status = targets.status(pid)
     with open(f"/proc/{pid}/limits") as file:
         limits = {line[:26].rstrip(): line[26:].split()[1] for line in file}
     return {

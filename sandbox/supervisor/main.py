@@ -294,6 +294,8 @@ class Supervisor:
             while not tried:
                 self.loop.turn()
         if not tried or tried[0] is None:
+            if self._spawner:
+                self._spawner.end()
             self._spawner = None
             return {**self._read_back_untold(who), "system_calls": False}
 

@@ -110,10 +110,15 @@ def present(path: bytes) -> bytes | None:
 
 def identity(thread: int) -> tuple[int, set[int]]:
     """Its uid, and all its groups."""
-    with open(f"/proc/{thread}/status", "rb") as file:
-        lines = dict(line.split(b":\t", 1) for line in file.read(4096).splitlines() if b":\t" in line)
-    groups = {int(group) for group in lines.get(b"Groups", b"").split()}
-    return int(lines[b"Uid"].split()[1]), {int(lines[b"Gid"].split()[1]), *groups}
+    lines = status(thread)
+    groups = {int(group) for group in lines.get("Groups", "").split()}
+    return int(lines["Uid"].split()[1]), {int(lines["Gid"].split()[1]), *groups}
+
+
+def status(pid: int) -> dict[str, str]:
+    """/proc/PID/status by its keys. A process may call itself by any bytes."""
+    with open(f"/proc/{pid}/status", errors="replace") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 
 def socket_name(data: bytes) -> bytes:
