@@ -19,12 +19,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+Timer = list[Any]
+"""When it is due (monotonic), a number that no other has, and what is called then; None once it is cancelled."""
+
 
 class Loop:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._watched: dict[int, Callable[[int], object]] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[Timer] = []
         self._numbers = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
         self._soon: deque[Callable[[], None]] = deque()
@@ -46,8 +49,16 @@ class Loop:
         if self._watched.pop(fd, None):
             self._poll.unregister(fd)
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), callback))
+    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        timer: Timer = [time.monotonic() + seconds, next(self._numbers), callback]
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def cancel(self, timer: Timer) -> None:
+        """What it would have called is let go of at once."""
+        timer[2] = None
+        while self._timers and self._timers[0][2] is None:
+            heapq.heappop(self._timers)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """From any thread: calls `callback` in the loop."""
@@ -86,7 +97,9 @@ class Loop:
         while self._soon:
             self._soon.popleft()()
         while self._timers and self._timers[0][0] <= time.monotonic():
-            heapq.heappop(self._timers)[2]()
+            _, _, expired = heapq.heappop(self._timers)
+            if expired:
+                expired()
         if self._woken:
             self._woken = False
             self._reap()

@@ -150,15 +150,12 @@ class Supervisor:
     def _exec(self, request: dict[str, Any], reply: Reply) -> None:
         """argv, account, cwd, environment, timeout (s), limit (bytes), step, evidence -> outcome, and what was seen"""
 
-        running = [True]
-
         def sample() -> None:
-            if running:
-                self.vitals.sample()
-                self.loop.after(_SAMPLED_EVERY, sample)
+            self.vitals.sample()
+            self._sampling = self.loop.after(_SAMPLED_EVERY, sample)
 
         def done(outcome: processes.Outcome) -> None:
-            running.clear()
+            self.loop.cancel(self._sampling)
             self.loop.settle()
             reply({
                 "exit_code": outcome.exit_code, "head": wire.pack(outcome.head), "tail": wire.pack(outcome.tail),
@@ -166,7 +163,7 @@ class Supervisor:
                 "duration": outcome.duration, **(self._seen() if request["evidence"] else {}),
             })  # fmt: skip
 
-        self.loop.after(_SAMPLED_EVERY, sample)
+        self._sampling = self.loop.after(_SAMPLED_EVERY, sample)
         account = request["account"] or self.agent
         who = self.accounts.identity(account)
         expect = self._expect(request["step"]) if request["evidence"] else None

@@ -92,7 +92,7 @@ class _Running:
         self.open = True
         self.ended = self.timed_out = False
         loop.watch(self.reader, select.POLLIN, self.readable)
-        loop.after(program.timeout, self.late)
+        self.too_late = loop.after(program.timeout, self.late)
 
     def spawn(self, spawner: Spawner, expect: Expect, then: Callable[[], None] = lambda: None) -> None:
         def spawned(result: tuple[int, int]) -> None:
@@ -157,8 +157,6 @@ class _Running:
         return bool(data)
 
     def late(self) -> None:
-        if self.ended:
-            return
         self.timed_out = True
         if self.pid is not None:
             _kill_group(self.pid)
@@ -167,6 +165,7 @@ class _Running:
                 _kill(pid)
 
     def exited(self, exit_code: int) -> None:
+        self.loop.cancel(self.too_late)
         # a background process may write without end into the pipe that it inherited
         for _ in range(64):
             if not self.open or not self.readable():

@@ -25,8 +25,12 @@ _TICK = 20_000_000
 """ns: two changes within so much may leave the same ctime (on kernels before 6.13)."""
 
 Marks = tuple[tuple[str, str], ...]
-Listing = tuple[tuple[int, int, int], list[str]]
-"""A directory's device, inode and ctime in ns, and the paths in it."""
+Stamp = tuple[int, int, int]
+"""Device, inode and ctime in ns."""
+Listing = tuple[Stamp, list[str]]
+"""A directory's, and the paths in it."""
+Pending = list[tuple[str, Stamp]]
+"""Directories that are to be walked, as they were when they were met."""
 Written = dict[str, tuple[int, int, str]]
 """Path -> size, mtime in ns and sha256 of a file that we have written."""
 
@@ -74,12 +78,12 @@ class Survey:
         self._suspects |= {inode for inode in self._guarded if held.blind or inode not in self._writes}
         found: Snapshot = {}
         self._look_at_unnamed(held, found)
-        pending: list[str] = []
+        pending: Pending = []
         for path in self._protected:
             self._visit(path, found, pending)
         self._walk(pending, found)
         protected_seen = not self._cut
-        self._walk(self._roots[::-1], found)
+        self._walk([(root, _stamp(info)) for root in reversed(self._roots) if (info := files.look(root))], found)
         if held.blind or self._closed or self._cut:
             self._keep_unseen(found, bool(held.blind), protected_seen)
         self._before, self._first, self._written = found, False, {}
@@ -91,14 +95,14 @@ class Survey:
     def close(self) -> None:
         self._writes.close()
 
-    def _walk(self, pending: list[str], found: Snapshot) -> None:
+    def _walk(self, pending: Pending, found: Snapshot) -> None:
         while pending:
             if self._cut and time.monotonic() > self.deadline:
                 self.dropped += len(pending)
                 return
-            directory = pending.pop()
+            directory, met = pending.pop()
             try:
-                for path in self._paths_in(directory):
+                for path in self._paths_in(directory, met):
                     if path not in found:
                         self._visit(path, found, pending)
                     if self._cut and time.monotonic() > self.deadline:
@@ -109,10 +113,10 @@ class Survey:
                 self.unread += 1
                 self._closed.append(directory + "/")
 
-    def _paths_in(self, directory: str) -> Iterator[str]:
+    def _paths_in(self, directory: str, met: Stamp) -> Iterator[str]:
         """Its entries; those of the last time if it has not changed since."""
         last = self._listed_before.get(directory)
-        if last and not self._final and (info := files.look(directory)) and _stamp(info) == last[0]:
+        if last and not self._final and met == last[0]:
             self._listed[directory] = last
             yield from last[1]
             return
@@ -127,7 +131,7 @@ class Survey:
         if not self._cut and stamp[2] < self._recent:
             self._listed[directory] = stamp, paths
 
-    def _visit(self, path: str, found: Snapshot, pending: list[str]) -> None:
+    def _visit(self, path: str, found: Snapshot, pending: Pending) -> None:
         self._room -= len(path)
         if self._room < 0 or len(found) >= MAX_ENTRIES or time.monotonic() > self.deadline:
             self.dropped += 1
@@ -138,7 +142,7 @@ class Survey:
             return
         found[path] = self._state(path, info)
         if stat.S_ISDIR(info.st_mode):
-            pending.append(path)
+            pending.append((path, _stamp(info)))
 
     def _keep_unseen(self, found: Snapshot, blind: bool, protected_seen: bool) -> None:
         """Not seen is not removed: entries of closed directories, and of those that there was no time or room for."""
@@ -247,7 +251,7 @@ class Survey:
                 found[path] = state
 
 
-def _stamp(info: os.stat_result) -> tuple[int, int, int]:
+def _stamp(info: os.stat_result) -> Stamp:
     return info.st_dev, info.st_ino, info.st_ctime_ns
 
 

@@ -1,10 +1,12 @@
 """The supervisor's event loop."""
 
+import functools
 import os
 import select
 import signal
 import subprocess
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +60,28 @@ def test_who_takes_over_a_descriptor_does_not_get_what_was_there_for_another(loo
     assert told == []
     loop.turn(0)
     assert told == ["new"]
+
+
+def test_a_cancelled_timer_neither_calls_nor_wakes_nor_holds_what_it_would_have_called(loop: Loop) -> None:
+    called: list[str] = []
+    held = {"output"}
+    kept = weakref.ref(held)
+    loop.after(3600, lambda: called.append("last"))
+    loop.after(0.03, lambda: called.append("due"))
+    loop.cancel(loop.after(0.01, functools.partial(called.extend, held)))
+    del held
+    assert kept() is None
+    loop.turn()
+    assert called == ["due"]
+
+
+def test_a_timer_can_be_cancelled_by_one_that_is_due_with_it(loop: Loop) -> None:
+    called: list[str] = []
+    loop.after(0, lambda: loop.cancel(second))
+    second = loop.after(0, lambda: called.append("second"))
+    loop.turn()
+    loop.turn(0)
+    assert called == []
 
 
 def test_a_thread_wakes_it(loop: Loop) -> None:
