@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,14 @@ from corrigym.sandbox.supervisor.files import Attributes, Content, State
 from corrigym.sandbox.supervisor.relations import Relations, Snapshot
 from corrigym.sandbox.supervisor.writes import Writes
 
+
+def _has_fine_times(release: str) -> bool:
+    """From Linux 6.13 on, a change after somebody has looked at a file's ctime always leaves another one (multigrain
+    timestamps, of tmpfs and of what engines keep their layers on)."""
+    version = re.match(r"(\d+)\.(\d+)", release)
+    return version is not None and (int(version[1]), int(version[2])) >= (6, 13)
+
+
 MAX_ENTRIES = 100_000
 MAX_PATHS = 32 << 20
 """Paths in a snapshot, and their characters in all; what is beyond is counted, not silently left out."""
@@ -21,8 +30,8 @@ FIRST_DEADLINE, DEADLINE, FINAL_DEADLINE = 60.0, 2.0, 20.0
 """Seconds for one snapshot. The first is of what we wrote ourselves, and all others are held against it."""
 UNNAMED = "(deleted) "
 """Before the last name of a file that only a process holds."""
-_TICK = 20_000_000
-"""ns: two changes within so much may leave the same ctime (on kernels before 6.13)."""
+_TICK = 0 if _has_fine_times(os.uname().release) else 20_000_000
+"""ns: two changes within so much may leave the same ctime."""
 
 Marks = tuple[tuple[str, str], ...]
 Stamp = tuple[int, int, int]
@@ -234,7 +243,8 @@ class Survey:
         return self._made(info, content, attributes)
 
     def _made(self, info: os.stat_result, content: Content, attributes: Attributes, target: str = "") -> State:
-        settled = info.st_ctime_ns < self._recent or (info.st_dev, info.st_ino) in self._writes
+        inode = (info.st_dev, info.st_ino)  # who has it open for writing may be amid a call that sets no time any more
+        settled = inode in self._writes or (info.st_ctime_ns < self._recent and inode not in self._suspects)
         return files.state(info, content, target, attributes, settled and time.monotonic() <= self.deadline)
 
     def _look_at_unnamed(self, held: holders.Held, found: Snapshot) -> None:

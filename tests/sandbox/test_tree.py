@@ -434,6 +434,34 @@ def test_later_stores_of_a_living_process_are_seen_when_they_happen(host: Host, 
         assert host.seen() == {}
 
 
+def test_the_last_store_of_a_process_that_has_ended_is_seen_in_an_ordinary_file_too(host: Host) -> None:
+    note = host.root / "note"
+    note.write_bytes(b"x" * 8192)
+    with host.process(STORE, note, "close") as process:
+        assert process.stdin
+        assert process.stdout
+        time.sleep(0.05)
+        assert host.seen().keys() == {"note"}
+        process.stdin.write("10\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "stored\n"
+    assert host.seen().keys() == {"note"}
+
+
+def test_a_change_right_after_a_look_is_seen_again_and_again(host: Host) -> None:
+    note = host.root / "note"
+    for number in range(200):
+        note.write_text(f"{number:03}")  # of the same size
+        assert host.seen().keys() == {"note"}
+
+
+@pytest.mark.parametrize(
+    ("release", "fine"), [("6.13.0", True), ("6.18.44-fc", True), ("7.0-rc1", True), ("6.12.90", False), ("?", False)]
+)
+def test_two_changes_have_two_times_since_linux_6_13(release: str, fine: bool) -> None:
+    assert survey._has_fine_times(release) is fine
+
+
 def test_stores_are_seen_where_the_kernel_gives_no_watch(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corrigym.sandbox.supervisor.writes.Writes.watch", lambda *_: None)
     with closing(tree.Watch([str(host.root)], [str(host.weights)], WANTED, list)) as watch:
@@ -664,7 +692,7 @@ def _do(root: Path, step: Operation) -> None:
     actions: dict[str, Callable[[], object]] = {
         "write": lambda: path.write_bytes(b"%d" % number * 4096),
         "truncate": lambda: os.truncate(path, number * 1000),
-        "store": lambda: _store(path, number),
+        "store": lambda: _store(root / NAMES[number % 3], number),  # of an ordinary file, only the last look sees it
         "remove": lambda: path.rmdir() if path.is_dir() else path.unlink(),
         "move": lambda: path.rename(second),
         "link": lambda: os.link(path, second),
