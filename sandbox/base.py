@@ -2,7 +2,7 @@
 
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Protocol
@@ -202,6 +202,9 @@ class Channel(Protocol):
 
     def send(self, data: bytes) -> None:
         """All of it, or SandboxError."""
+
+    def ask(self, parts: Iterable[bytes]) -> None:
+        """Sends a request that is answered as soon as may be, or SandboxError."""
 
     def receive(self, size: int, timeout: float) -> bytes:
         """Exactly `size` bytes within `timeout` seconds, or SandboxError."""

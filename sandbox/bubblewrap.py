@@ -8,6 +8,7 @@ root first, so that the "agent" is nobody outside either.
 import atexit
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from functools import cache, partial
 from pathlib import Path
@@ -31,6 +33,8 @@ _PIPE = 1 << 20
 """Bytes on their way to a supervisor: a world takes a sixteenth of the turns that it would by default."""
 _PATIENCE = 60.0
 """Seconds for what takes a tenth of one on an idle machine."""
+_TURN, _LONGEST_WAIT = 0.02, 0.2
+"""Seconds that a sandbox has its processor to itself for one answer, and that another one waits for its turn."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _SHARED = (
     "/usr", "/etc/ld.so.cache", "/etc/alternatives", tls.BUNDLE, "/etc/ssl/openssl.cnf", "/etc/localtime",
@@ -122,6 +126,7 @@ class _Zygote:
 
     def __init__(self) -> None:
         self._link, theirs = socket.socketpair()
+        self._processors = itertools.cycle([threading.Lock() for _ in os.sched_getaffinity(0)])
         binary, library = os.open(_binary(), os.O_RDONLY), _library()
         descriptors = [fd for fd in (binary, library) if fd is not None]
         root = os.getuid() == 0
@@ -161,6 +166,7 @@ class _Zygote:
         return self._process.poll() is not None
 
     def fork(self, order: bytes) -> "_Process":
+        processor = next(self._processors)  # as `supervisor.main` takes them in turn
         (source, requests), (answers, sink), (words, said) = pipes = [os.pipe() for _ in range(3)]
         try:
             socket.send_fds(self._link, [order], [source, sink, said])
@@ -175,7 +181,7 @@ class _Zygote:
             raise SandboxError(f"bubblewrap makes no sandbox: {error}") from error
         for end in (source, sink, said):
             os.close(end)
-        return _Process(descriptors[0], requests, answers, words)
+        return _Process(descriptors[0], requests, answers, words, processor)
 
     def _end(self) -> None:
         self._link.close()
@@ -226,8 +232,9 @@ def _shared() -> list[str]:
 class _Process:
     """The channel to a supervisor: three pipes, and a descriptor that stands for its process."""
 
-    def __init__(self, process: int, requests: int, answers: int, words: int) -> None:
+    def __init__(self, process: int, requests: int, answers: int, words: int, processor: threading.Lock) -> None:
         self._process, self._requests, self._answers, self._words = process, requests, answers, words
+        self._processor = processor
         self._inbox, self._closed = Inbox(answers, partial(os.read, answers)), False
         self.held: dict[str, Held] = {}
         self._closing = threading.Lock()
@@ -243,6 +250,18 @@ class _Process:
                 view = view[os.write(self._requests, view) :]
         except OSError as error:
             raise SandboxError(f"the bubblewrap sandbox is gone: {self._last_words() or error}") from error
+
+    def ask(self, parts: Iterable[bytes]) -> None:
+        """Of the sandboxes on one processor one answers after the other: all at once, they take each other's caches
+        away. A command that takes longer, or only waits, goes on without a turn."""
+        has_turn = self._processor.acquire(timeout=_LONGEST_WAIT)
+        try:
+            for part in parts:
+                self.send(part)
+            ready_within(self._answers, _TURN)
+        finally:
+            if has_turn:
+                self._processor.release()
 
     def receive(self, size: int, timeout: float) -> bytes:
         try:

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +179,10 @@ class _Attached:
             raise SandboxError(
                 f"the Docker sandbox is gone: {self._stderr.decode(errors='replace') or error}"
             ) from error
+
+    def ask(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            self.send(part)
 
     def receive(self, size: int, timeout: float) -> bytes:
         deadline = time.monotonic() + timeout

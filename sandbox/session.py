@@ -177,9 +177,7 @@ class Sandbox:
 
     def _send(self, request: dict[str, Any], attached: Iterable[bytes] = ()) -> None:
         try:
-            self._channel.send(wire.encode(request))
-            for part in attached:
-                self._channel.send(part)
+            self._channel.ask(chain([wire.encode(request)], attached))
         except wire.WireError as error:
             raise SandboxError(f"the {self.launcher} sandbox cannot be asked: {error}") from error
 
