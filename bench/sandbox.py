@@ -39,9 +39,9 @@ PARTS = ("start", "call", "together", "idle", "leaks")
 IDLE = {"bubblewrap": 200, "docker": 60}
 EPISODES, CALLS, AT_ONCE = 50, 20, 16
 """Of what is done together. The ways of others get a third of the episodes: they take that much longer."""
-TIMES, REST = 3, 3.0
-"""Ours is over in two seconds, so it is done so many times; and before each way seconds for the kernel and the engine
-to tidy up after what ended before it."""
+REST = 3.0
+"""Seconds before each way for the kernel and the engine to tidy up after what ended before it. Ours, which are over in
+two, have their turn before, between and after the others."""
 EXECUTED = "docker exec by a subprocess per call"
 INSPECT_NEEDS = """\
 import asyncio
@@ -194,30 +194,38 @@ def call(launchers: Launchers, options: argparse.Namespace) -> None:
 
 
 def together(launchers: Launchers, _: argparse.Namespace) -> None:
-    rates = {name: rate(lambda one=one: supervised(one), EPISODES, TIMES) for name, one in launchers.items()}  # type: ignore[misc]
-    rates["bash -c true by a subprocess, no sandbox at all"] = rate(bare, EPISODES, TIMES)
+    ways: dict[str, Callable[[], None]] = {name: lambda one=one: supervised(one) for name, one in launchers.items()}  # type: ignore[misc]
+    ways["bash -c true by a subprocess, no sandbox at all"] = bare
+    rounds: dict[str, list[float]] = {name: [] for name in ways}
+    others: dict[str, float] = {}
     base = EXECUTED
+
+    def each_once() -> None:
+        for name, way in ways.items():
+            rounds[name].append(rate(way, EPISODES))
+
+    each_once()
     if "docker" in launchers:
-        rates[EXECUTED] = rate(executed, EPISODES // 3)
+        others[EXECUTED] = rate(executed, EPISODES // 3)
+        each_once()
         needs = subprocess.run([sys.executable, "-c", INSPECT_NEEDS], stderr=subprocess.PIPE, text=True)
         if needs.returncode == 0:
             base = f"Inspect AI {version('inspect-ai')}, docker sandbox, mock model"
-            rates[base], rates["the same less a run of one call"] = inspected(EPISODES // 3)
+            others[base], others["the same less a run of one call"] = inspected(EPISODES // 3)
+            each_once()
         else:
             console.print(f"the base is `docker exec`: Inspect AI's docker sandbox is left out: {needs.stderr.strip()}")
+    rates = {**{name: statistics.median(one) for name, one in rounds.items()}, **others}
     rows = [(name, f"{one:.1f}", f"{one / rates.get(base, float('nan')):.1f}x") for name, one in rates.items()]
     tell(f"episodes of {CALLS} calls of `true`, {AT_ONCE} at once, full evidence", rows, "calls/s, whole", "ratio")
 
 
-def rate(episode: Callable[[], None], episodes: int, times: int = 1) -> float:
-    """Calls per second, starts and ends included; the median of so many times."""
-    rates = []
-    for _ in range(times):
-        time.sleep(REST)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            whole = timed(lambda: [one.result() for one in [pool.submit(episode) for _ in range(episodes)]])
-        rates.append(episodes * CALLS / whole)
-    return statistics.median(rates)
+def rate(episode: Callable[[], None], episodes: int) -> float:
+    """Calls per second, starts and ends included."""
+    time.sleep(REST)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        whole = timed(lambda: [one.result() for one in [pool.submit(episode) for _ in range(episodes)]])
+    return episodes * CALLS / whole
 
 
 def supervised(launcher: Launcher) -> None:
