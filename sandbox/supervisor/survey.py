@@ -17,7 +17,8 @@ from corrigym.sandbox.supervisor.writes import Writes
 
 def _has_fine_times(release: str) -> bool:
     """From Linux 6.13 on, a change after somebody has looked at a file's ctime always leaves another one (multigrain
-    timestamps, of tmpfs and of what engines keep their layers on)."""
+    timestamps, of tmpfs and of what engines keep their layers on). Not so a directory's, which link and unlink give the
+    time of the file."""
     version = re.match(r"(\d+)\.(\d+)", release)
     return version is not None and (int(version[1]), int(version[2])) >= (6, 13)
 
@@ -30,7 +31,7 @@ FIRST_DEADLINE, DEADLINE, FINAL_DEADLINE = 60.0, 2.0, 20.0
 """Seconds for one snapshot. The first is of what we wrote ourselves, and all others are held against it."""
 UNNAMED = "(deleted) "
 """Before the last name of a file that only a process holds."""
-_TICK = 0 if _has_fine_times(os.uname().release) else 20_000_000
+_FINE, _TICK = _has_fine_times(os.uname().release), 20_000_000
 """ns: two changes within so much may leave the same ctime."""
 
 Marks = tuple[tuple[str, str], ...]
@@ -73,7 +74,7 @@ class Survey:
         began = time.monotonic()
         seconds = FIRST_DEADLINE if self._first else FINAL_DEADLINE if final else DEADLINE
         self.deadline, self._final = began + seconds, final
-        self._recent = time.time_ns() - _TICK
+        self._began = time.time_ns()
         self.dropped = self.unread = 0
         self._room, self._cut = MAX_PATHS, False
         self._closed: list[str] = []
@@ -137,7 +138,7 @@ class Survey:
                 if not self._cut:
                     paths.append(path)
                 yield path
-        if not self._cut and stamp[2] < self._recent:
+        if not self._cut and stamp[2] < self._began - _TICK:
             self._listed[directory] = stamp, paths
 
     def _visit(self, path: str, found: Snapshot, pending: Pending) -> None:
@@ -243,8 +244,11 @@ class Survey:
         return self._made(info, content, attributes)
 
     def _made(self, info: os.stat_result, content: Content, attributes: Attributes, target: str = "") -> State:
-        inode = (info.st_dev, info.st_ino)  # who has it open for writing may be amid a call that sets no time any more
-        settled = inode in self._writes or (info.st_ctime_ns < self._recent and inode not in self._suspects)
+        inode = (info.st_dev, info.st_ino)
+        tick = 0 if _FINE and not stat.S_ISDIR(info.st_mode) else _TICK
+        # who has it open for writing may be amid a call that sets no time any more
+        quiet = info.st_ctime_ns < self._began - tick and inode not in self._suspects
+        settled = quiet or inode in self._writes
         return files.state(info, content, target, attributes, settled and time.monotonic() <= self.deadline)
 
     def _look_at_unnamed(self, held: holders.Held, found: Snapshot) -> None:
